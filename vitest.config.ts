@@ -1,0 +1,49 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+// Declared in wrangler.toml, so they are looked for here.
+process.env["TASK_ID_SECRETS"] = "test-id-secret";
+process.env["LINK_SECRETS"] = "k1:test-link-secret";
+
+/** Loopback only, as in production nothing else would be: a test that reaches for the network fails at once. */
+const NO_NETWORK = async (request: Request): Promise<Response> =>
+  new Response(`tests have no network: ${new URL(request.url).host}`, { status: 599 });
+
+export default defineConfig({
+  test: {
+    silent: "passed-only",
+    projects: [
+      {
+        // Pure decisions and what runs in Node anyway.
+        test: { name: "node", include: ["test/{core,cli,net}/**/*.test.ts"] },
+      },
+      {
+        // Objects, KV, R2, alarms and HTTP, in the runtime they are deployed to.
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: { ENVIRONMENT: "local" },
+              outboundService: NO_NETWORK,
+            },
+          }),
+        ],
+        test: {
+          name: "workers",
+          include: ["test/{contract,durable,http,providers,service,stores,simulation}/**/*.test.ts"],
+          deps: { optimizer: { ssr: { enabled: true, include: ["mediabunny"] } } },
+        },
+      },
+      {
+        // Journeys against a running `npm start`: one at a time, because each starts servers.
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
