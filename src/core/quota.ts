@@ -1,0 +1,87 @@
+// Whether a plan admits one more task: the same judgement at the edge, on KV's copy, and in the ledger, on the truth.
+import { fail, ok, type Result } from "./result.ts";
+import type { Refusal } from "./errors.ts";
+
+export interface Limits {
+  /** Granted anew each calendar month (UTC); what is left of them then expires. */
+  readonly creditsPerPeriod: number;
+  /** Creates in any minute that begins with the first of them. */
+  readonly createsPerMinute: number;
+  readonly liveTasks: number;
+  /** Null: every model. */
+  readonly models: readonly string[] | null;
+  /** How long finished tasks and their videos are kept, in days. */
+  readonly retentionDays: number;
+}
+
+export type TenantStatus = "active" | "suspended" | "read_only";
+
+/** What of a ledger decides admission. */
+export interface Usage {
+  readonly status: TenantStatus;
+  readonly limits: Limits;
+  readonly available: number;
+  readonly live: number;
+  /** The create window under way: its first create, in unix milliseconds, and how many there were. */
+  readonly window: { readonly startedAt: number; readonly count: number };
+}
+
+export interface Ask {
+  readonly model: string;
+  readonly credits: number;
+}
+
+export const WINDOW_MS = 60_000;
+
+/** Everything in the order in which a tenant should hear it: may you at all, may you have this, can you pay, is it your turn. */
+export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal> {
+  const { limits, window } = usage;
+  const standing = checkStanding(usage, ask.model);
+  if (!standing.ok) return standing;
+  if (usage.available < ask.credits) {
+    return fail({ kind: "insufficient_quota", needed: ask.credits, available: usage.available });
+  }
+  if (now < window.startedAt + WINDOW_MS && window.count >= limits.createsPerMinute) {
+    const resetSeconds = Math.max(Math.ceil((window.startedAt + WINDOW_MS - now) / 1000), 1);
+    return fail({
+      kind: "rate_limit_exceeded",
+      policy: "create",
+      limit: limits.createsPerMinute,
+      windowSeconds: WINDOW_MS / 1000,
+      resetSeconds,
+    });
+  }
+  if (usage.live >= limits.liveTasks) {
+    return fail({ kind: "concurrency_limit_exceeded", limit: limits.liveTasks, live: usage.live });
+  }
+  return ok(null);
+}
+
+function checkStanding({ status, limits }: Usage, model: string): Result<null, Refusal> {
+  if (status !== "active") return fail({ kind: "account_suspended" });
+  if (limits.models !== null && !limits.models.includes(model)) {
+    return fail({ kind: "model_not_allowed", model, allowed: limits.models });
+  }
+  return ok(null);
+}
+
+/** How long a published refusal is believed, in milliseconds: past it the ledger is asked again, so that a lost update heals. */
+const BELIEVED_MS: Partial<Record<Refusal["kind"], number>> = { insufficient_quota: 60_000, concurrency_limit_exceeded: 5_000 };
+
+/** The edge's early answer, from a copy published at `publishedAt`. It may refuse what the ledger would admit, never the reverse. */
+export function admitByCopy(copy: Usage, publishedAt: number, ask: Ask, now: number): Result<null, Refusal> {
+  const judged = admit(copy, ask, now);
+  if (judged.ok) return judged;
+  const believed = BELIEVED_MS[judged.error.kind];
+  return believed === undefined || now - publishedAt < believed ? judged : ok(null);
+}
+
+/** Writes to KV are few and cost more than a reserve, so a copy is renewed this often at most, unless it misleads. */
+const RENEW_MS = 10_000;
+/** KV takes one write a second for a key. */
+const KV_WRITE_MS = 1_000;
+
+/** Whether a copy published at `publishedAt` is due to be published again; `misled`: it would have admitted what was just refused. */
+export function isPublishDue(publishedAt: number, misled: boolean, now: number): boolean {
+  return now - publishedAt >= (misled ? KV_WRITE_MS : RENEW_MS);
+}

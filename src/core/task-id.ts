@@ -1,0 +1,58 @@
+// A task's public id: `<model>:<unix seconds>-<26 base32>`, the seed's look. The 26 are 80 random bits and a 48-bit MAC over
+// tenant, mode and the rest, so that a forged id and another tenant's id fail one and the same check, before any object is named.
+import { base32 } from "./encoding.ts";
+import { hmac } from "./hmac.ts";
+import type { Mode } from "./api-key.ts";
+
+export interface TaskOwner {
+  readonly tenant: string;
+  readonly mode: Mode;
+}
+
+const SHAPE = /^([a-z0-9.-]{1,40}):([1-9]\d{9})-([a-z2-7]{16})([a-z2-7]{10})$/;
+const RANDOM_BYTES = 10;
+const MAC_BYTES = 6;
+
+/** `random`: 10 bytes. `secret`: the first of the operator's id secrets. */
+export async function makeTaskId(
+  secret: string,
+  owner: TaskOwner,
+  model: string,
+  createdAtSeconds: number,
+  random: Uint8Array,
+): Promise<string> {
+  const open = `${model}:${createdAtSeconds}-${base32(random.subarray(0, RANDOM_BYTES))}`;
+  return open + (await mac(secret, owner, open));
+}
+
+/** Any of the secrets may have made it: a new one is put in front, the old one stays until its tasks are gone. */
+export async function isOwnTaskId(secrets: readonly string[], owner: TaskOwner, id: string): Promise<boolean> {
+  const parts = SHAPE.exec(id);
+  if (parts === null) return false;
+  const given = parts[4] as string;
+  const open = id.slice(0, -given.length);
+  let own = false;
+  for (const secret of secrets) own = sameText(await mac(secret, owner, open), given) || own;
+  return own;
+}
+
+/** Unix seconds; the ledger's rows are keyed by it, so that an id alone finds its row. Only for ids of the right shape. */
+export function createdAtSecondsOf(id: string): number {
+  return Number(SHAPE.exec(id)?.[2] ?? 0);
+}
+
+export function hasTaskIdShape(id: string): boolean {
+  return SHAPE.test(id);
+}
+
+async function mac(secret: string, owner: TaskOwner, open: string): Promise<string> {
+  const code = await hmac(secret, `task-id/v1\n${owner.tenant}\n${owner.mode}\n${open}`);
+  return base32(code.subarray(0, MAC_BYTES));
+}
+
+/** Compares two texts of equal length without stopping at the first difference. */
+function sameText(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let index = 0; index < a.length; index++) difference |= a.charCodeAt(index) ^ b.charCodeAt(index);
+  return difference === 0;
+}
