@@ -1,0 +1,72 @@
+// Who is calling. The key's shape has been judged before, so each key that comes here could be real and costs a look-up:
+// from the isolate's memory, else past the address shield, from KV.
+import type { ApiKey, Mode, Scope } from "../core/api-key.ts";
+import type { Refusal } from "../core/errors.ts";
+import { fail, ok, type Result } from "../core/result.ts";
+import type { Clock, KeyRecord, Shield, TenantStore } from "../ports.ts";
+import { Memory } from "./memory.ts";
+
+export interface Caller {
+  readonly tenant: string;
+  readonly mode: Mode;
+  readonly keyId: string;
+  readonly scopes: readonly Scope[];
+}
+
+export type Authenticate = (key: ApiKey, address: string) => Promise<Result<Caller, Refusal>>;
+
+const REMEMBERED_MS = 15_000;
+/** Short, because a key that was just made is unknown only for as long as KV takes. */
+const UNKNOWN_REMEMBERED_MS = 5_000;
+const REMEMBERED_KEYS = 2_000;
+const RETRY_MS = 100;
+const SHIELD_WINDOW_SECONDS = 60;
+
+export function authenticator(deps: {
+  tenants: TenantStore;
+  addressShield: Shield;
+  tenantShield: Shield;
+  clock: Clock;
+  pause: (ms: number) => Promise<void>;
+}): Authenticate {
+  const memory = new Memory<KeyRecord | null>(REMEMBERED_KEYS);
+
+  return async (key, address) => {
+    let record = memory.get(key.text, deps.clock());
+    if (record === undefined) {
+      if (!(await deps.addressShield(address))) return fail(shielded("address"));
+      const found = await findKey(key);
+      if (found === undefined) return fail({ kind: "auth_unavailable" });
+      record = found;
+      memory.set(key.text, record, deps.clock() + (record === null ? UNKNOWN_REMEMBERED_MS : REMEMBERED_MS));
+    }
+    const judged = judge(key, record, deps.clock());
+    if (!judged.ok) return judged;
+    return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`)) ? judged : fail(shielded("tenant"));
+  };
+
+  /** Undefined: KV does not answer. Never taken for a yes, nor for a no. */
+  async function findKey(key: ApiKey): Promise<KeyRecord | null | undefined> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await deps.tenants.findKey(key);
+      } catch {
+        if (tries === 2) return undefined;
+        await deps.pause(RETRY_MS);
+      }
+    }
+  }
+}
+
+function judge(key: ApiKey, record: KeyRecord | null, now: number): Result<Caller, Refusal> {
+  if (record === null || record.mode !== key.mode) return fail({ kind: "invalid_api_key" });
+  if (record.status === "revoked") return fail({ kind: "api_key_revoked" });
+  if (record.expiresAt !== null && record.expiresAt <= now) return fail({ kind: "api_key_expired" });
+  if (record.status === "suspended") return fail({ kind: "account_suspended" });
+  const { tenant, mode, keyId, scopes } = record;
+  return ok({ tenant, mode, keyId, scopes });
+}
+
+function shielded(policy: string): Refusal {
+  return { kind: "rate_limit_exceeded", policy, limit: null, windowSeconds: SHIELD_WINDOW_SECONDS, resetSeconds: SHIELD_WINDOW_SECONDS };
+}

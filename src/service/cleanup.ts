@@ -1,0 +1,72 @@
+// The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers nobody woke, videos nobody owns.
+// Every step may run twice and beside another pass.
+import type { LedgerOf, StoredObject, SweepPort, TenantRef, VideoStore } from "../ports.ts";
+
+export interface SweepReport {
+  readonly tenants: number;
+  readonly objects: number;
+  readonly orphans: number;
+  readonly errors: number;
+}
+
+const OBJECTS_A_PASS = 200;
+/** A video younger than this may belong to a task whose copy is not on record yet. */
+const SETTLED_AFTER_MS = 60 * 60_000;
+
+/** Null: another pass is at it. */
+export async function sweep(
+  deps: { sweep: SweepPort; ledgerOf: LedgerOf; videos: VideoStore },
+  now: number,
+): Promise<SweepReport | null> {
+  const page = await deps.sweep.begin();
+  if (page === null) return null;
+  let errors = 0;
+  const attempted = async (work: () => Promise<number>): Promise<number> => {
+    try {
+      return await work();
+    } catch {
+      errors++;
+      return 0;
+    }
+  };
+
+  let tenants = 0;
+  for (const { tenant, mode } of page.tenants) {
+    tenants += await attempted(async () => {
+      await deps.ledgerOf(tenant, mode).tend();
+      return 1;
+    });
+  }
+
+  const listed = await deps.videos.list(page.objectCursor, OBJECTS_A_PASS);
+  let orphans = 0;
+  for (const [owner, objects] of byOwner(listed.objects.filter((object) => object.uploadedAt < now - SETTLED_AFTER_MS))) {
+    orphans += await attempted(async () => removeUnknown(deps, owner, objects));
+  }
+  await deps.sweep.finish(page.lease, listed.cursor);
+  return { tenants, objects: listed.objects.length, orphans, errors };
+}
+
+/** The ledger has a row for every task that is not purged, so one question a tenant settles a whole page. */
+async function removeUnknown(
+  deps: { ledgerOf: LedgerOf; videos: VideoStore },
+  owner: TenantRef | null,
+  objects: readonly StoredObject[],
+): Promise<number> {
+  const ids = objects.map(({ taskId }) => taskId);
+  const known = owner === null ? [] : await deps.ledgerOf(owner.tenant, owner.mode).known(ids);
+  const unknown = ids.filter((id) => !known.includes(id));
+  for (const id of unknown) await deps.videos.remove(id, null);
+  return unknown.length;
+}
+
+function byOwner(objects: readonly StoredObject[]): [TenantRef | null, StoredObject[]][] {
+  const groups = new Map<string, [TenantRef | null, StoredObject[]]>();
+  for (const object of objects) {
+    const name = object.owner === null ? "" : `${object.owner.tenant}/${object.owner.mode}`;
+    const group = groups.get(name) ?? [object.owner, []];
+    group[1].push(object);
+    groups.set(name, group);
+  }
+  return [...groups.values()];
+}
