@@ -1,0 +1,33 @@
+// What handlers are given: the use cases, and what the middleware found out about a request.
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Catalogue } from "../core/models.ts";
+import type { Shield, Telemetry } from "../ports.ts";
+import type { Authenticate, Caller } from "../service/authenticate.ts";
+import type { Files } from "../service/files.ts";
+import type { Videos } from "../service/videos.ts";
+
+export interface Services {
+  readonly models: Catalogue;
+  readonly videos: Videos;
+  readonly files: Files;
+  readonly authenticate: Authenticate;
+  /** Counts ids that are not the caller's own; a client that guesses runs into it. */
+  readonly missShield: Shield;
+  readonly telemetry: Telemetry;
+  /** The origin that links carry; null: the request's own. */
+  readonly publicUrl: string | null;
+}
+
+export interface AppEnv {
+  Variables: {
+    requestId: string;
+    /** Set by `authenticated`; read only behind it. */
+    caller: Caller;
+    /** The task a request is about, for its log line. */
+    taskId: string;
+    /** Of the error that was answered, for its log line. */
+    errorCode: string;
+  };
+}
+
+export type App = OpenAPIHono<AppEnv>;

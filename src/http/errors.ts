@@ -1,0 +1,156 @@
+// The error envelope, and the one place where a refusal gets a status. A new kind of refusal does not build until it has one.
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Refusal } from "../core/errors.ts";
+import type { GenerationField } from "../core/generation.ts";
+import type { AppEnv } from "./context.ts";
+
+export const errorBody = z
+  .strictObject({
+    error: z.strictObject({
+      message: z.string(),
+      type: z.string(),
+      code: z.string(),
+      /** The field at fault, as `images.0`; null where none is. */
+      param: z.string().nullable(),
+    }),
+  })
+  .openapi("Error");
+
+/** Every status that is not a success; a route's replies are typed with it. */
+export type ErrorStatus = 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 414 | 415 | 416 | 422 | 429 | 500 | 503;
+
+export interface ApiError {
+  readonly status: ErrorStatus;
+  readonly type: string;
+  readonly code: string;
+  readonly message: string;
+  readonly param?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const REQUEST_ERROR = "invalid_request_error";
+
+/** What a dialect calls the fields of a generation, so that `param` names what the caller wrote. */
+export type FieldNames = Readonly<Record<GenerationField, string>>;
+
+export function answer(c: Context<AppEnv>, { status, type, code, message, param = null, headers = {} }: ApiError) {
+  c.set("errorCode", code);
+  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  return c.json({ error: { message, type, code, param } }, status);
+}
+
+export function refuse(c: Context<AppEnv>, refusal: Refusal, fields: FieldNames) {
+  return answer(c, toApiError(refusal, fields));
+}
+
+/** A request that cannot be read or lacks what it must have; 400 unless said otherwise. */
+export function badRequest(code: string, message: string, param: string | null = null, status: ErrorStatus = 400): ApiError {
+  return { status, type: REQUEST_ERROR, code, message, param };
+}
+
+export const notFound = badRequest("not_found", "There is nothing here. The API begins at /v1/video/create.", null, 404);
+
+export const internalError: ApiError = {
+  status: 500,
+  type: "server_error",
+  code: "internal_error",
+  message: "Something went wrong on our side. If it happens again, tell us the x-request-id of this reply.",
+};
+
+function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
+  switch (refusal.kind) {
+    case "missing_api_key":
+      return unauthenticated(refusal.kind, "Send your API key in the header: Authorization: Bearer sk-…");
+    case "invalid_api_key":
+      return unauthenticated(refusal.kind, "This is not a valid API key. The header is: Authorization: Bearer sk-…");
+    case "api_key_revoked":
+      return unauthenticated(refusal.kind, "This API key was revoked. Use another one.");
+    case "api_key_expired":
+      return unauthenticated(refusal.kind, "This API key has expired. Use another one.");
+    case "account_suspended":
+      return forbidden(refusal.kind, "This account is suspended. Ask the operator of this service.");
+    case "insufficient_scope":
+      return forbidden(refusal.kind, `This API key does not have the scope "${refusal.needed}".`);
+    case "model_not_allowed":
+      return forbidden(refusal.kind, `Your plan does not include ${refusal.model}. It includes: ${refusal.allowed.join(", ")}.`, fields.model);
+    case "unsupported_parameter":
+      return badRequest(refusal.kind, `${refusal.model} does not take ${fields[refusal.field]}. ${refusal.hint}`, fields[refusal.field]);
+    case "too_many_images":
+      return badRequest(refusal.kind, `${refusal.model} takes at most ${images(refusal.max)}; there are ${refusal.given}.`, fields.images);
+    case "image_url_not_allowed":
+      return badRequest(refusal.kind, `This image URL is not allowed: ${refusal.why}.`, `${fields.images}.${refusal.index}`);
+    case "insufficient_quota":
+      return {
+        status: 402,
+        type: refusal.kind,
+        code: refusal.kind,
+        message: `This costs ${refusal.needed} credits, and ${refusal.available} are available.`,
+        headers: { "x-should-retry": "false" },
+      };
+    case "rate_limit_exceeded":
+      return limited(refusal.kind, limitMessage(refusal), refusal.resetSeconds, {
+        ...(refusal.limit !== null && { "RateLimit-Policy": `"${refusal.policy}";q=${refusal.limit};w=${refusal.windowSeconds}` }),
+        RateLimit: `"${refusal.policy}";r=0;t=${refusal.resetSeconds}`,
+      });
+    case "concurrency_limit_exceeded":
+      return limited(
+        refusal.kind,
+        `${refusal.live} of your tasks are under way, and your plan allows ${refusal.limit} at a time. Wait for one to end.`,
+        RETRY_CONCURRENCY_SECONDS,
+        { "RateLimit-Policy": `"live-tasks";q=${refusal.limit}`, RateLimit: `"live-tasks";r=0;t=${RETRY_CONCURRENCY_SECONDS}` },
+      );
+    case "not_found":
+      return notFound;
+    case "task_not_found":
+      return badRequest(refusal.kind, "There is no such task.", null, 404);
+    case "video_expired":
+      return badRequest(refusal.kind, "This video was deleted when its retention time ended.", null, 404);
+    case "invalid_signature":
+      return forbidden(refusal.kind, "This link was not made by us, or was changed. Query the task for a fresh one.");
+    case "url_expired":
+      return forbidden(refusal.kind, "This link has expired. Query the task for a fresh one.");
+    case "range_not_satisfiable":
+      return {
+        ...badRequest(refusal.kind, `The file has ${refusal.size} bytes.`, null, 416),
+        headers: { "Content-Range": `bytes */${refusal.size}` },
+      };
+    case "provider_unavailable":
+      return unavailable(refusal.kind, `No provider is configured for ${refusal.model} at the moment. Nothing was charged.`, 30);
+    case "auth_unavailable":
+      return unavailable(refusal.kind, "API keys cannot be checked at the moment. Nothing was done.", 1);
+    case "not_started":
+      return unavailable("service_unavailable", "The task could not be started. Nothing was charged.", 2);
+  }
+}
+
+const RETRY_CONCURRENCY_SECONDS = 5;
+
+function limitMessage({ policy, limit, windowSeconds, resetSeconds }: Extract<Refusal, { kind: "rate_limit_exceeded" }>): string {
+  const promise = limit === null ? `Too many requests by this ${policy}.` : `At most ${limit} creates in ${windowSeconds} seconds are allowed.`;
+  return `${promise} Try again in ${resetSeconds} s.`;
+}
+
+function images(count: number): string {
+  return count === 1 ? "1 image" : `${count} images`;
+}
+
+function unauthenticated(code: string, message: string): ApiError {
+  return { status: 401, type: "authentication_error", code, message, headers: { "WWW-Authenticate": "Bearer" } };
+}
+
+function forbidden(code: string, message: string, param: string | null = null): ApiError {
+  return { status: 403, type: "permission_error", code, message, param };
+}
+
+function limited(code: string, message: string, seconds: number, headers: Record<string, string>): ApiError {
+  return { status: 429, type: "rate_limit_error", code, message, headers: { ...retryAfter(seconds), ...headers } };
+}
+
+function unavailable(code: string, message: string, seconds: number): ApiError {
+  return { status: 503, type: "server_error", code, message, headers: retryAfter(seconds) };
+}
+
+function retryAfter(seconds: number): Record<string, string> {
+  return { "Retry-After": String(seconds), "x-should-retry": "true" };
+}

@@ -1,0 +1,50 @@
+// The Worker's entry: requests, the cron, and the Durable Objects' classes.
+import { createApp } from "./app.ts";
+import { SettingsError, type Bindings } from "./env.ts";
+import type { App } from "./http/context.ts";
+import { internalError } from "./http/errors.ts";
+import { requestIdOf } from "./http/request-log.ts";
+import { wire, type House } from "./wire.ts";
+
+export { Sweep } from "./durable/sweep.ts";
+export { TenantLedger } from "./durable/tenant-ledger.ts";
+export { VideoTask } from "./durable/video-task.ts";
+
+const apps = new WeakMap<House, App>();
+
+export default {
+  async fetch(request: Request, env: Bindings, context: ExecutionContext): Promise<Response> {
+    try {
+      const house = wire(env);
+      await house.seedDemo();
+      return await appOf(house).fetch(request, env, context);
+    } catch (error) {
+      return misconfigured(request, error);
+    }
+  },
+
+  async scheduled(_controller: ScheduledController, env: Bindings): Promise<void> {
+    const { runSweep, telemetry } = wire(env);
+    const startedAt = Date.now();
+    const report = await runSweep();
+    telemetry.log("info", { event: "sweep", ran: report !== null, ...report, ms: Date.now() - startedAt });
+  },
+} satisfies ExportedHandler<Bindings>;
+
+function appOf(house: House): App {
+  const known = apps.get(house);
+  if (known !== undefined) return known;
+  const { models, service, files, authenticate, missShield, telemetry, settings } = house;
+  const app = createApp({ models, videos: service, files, authenticate, missShield, telemetry, publicUrl: settings.publicUrl });
+  apps.set(house, app);
+  return app;
+}
+
+/** No request can be served until the settings are right; the log says which are not, the caller only that it is our fault. */
+function misconfigured(request: Request, error: unknown): Response {
+  const message = error instanceof SettingsError ? error.message : (error as Error).name;
+  console.error(JSON.stringify({ level: "error", event: "misconfigured", message }));
+  const { status, type, code, message: told } = internalError;
+  const headers = { "x-request-id": requestIdOf(request.headers), "Cache-Control": "no-store" };
+  return Response.json({ error: { message: told, type, code, param: null } }, { status, headers });
+}
