@@ -30,6 +30,8 @@ export default defineConfig({
         ],
         test: {
           name: "workers",
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           include: ["test/{contract,durable,http,providers,service,stores,simulation}/**/*.test.ts"],
           deps: { optimizer: { ssr: { enabled: true, include: ["mediabunny"] } } },
         },

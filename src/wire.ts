@@ -43,7 +43,7 @@ function build(env: Bindings) {
   const store = r2Videos(env.VIDEOS, { maxBytes: settings.maxVideoBytes });
   const ledgerOf: LedgerOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
-  const sweepPort: SweepPort = env.SWEEP.getByName("sweep");
+  const sweepPort = sweepOf(env);
   const routes = routesOf(settings);
   const tenancy = { ledgerOf, sweep: sweepPort };
 
@@ -85,6 +85,16 @@ function build(env: Bindings) {
     seedDemo: once(async () => {
       if (settings.demo !== null) await seedDemoTenant(tenancy, settings.demo.keys, settings.demo.limits);
     }),
+  };
+}
+
+/** A new stub a call, because one that has failed stays broken. */
+function sweepOf(env: Bindings): SweepPort {
+  const stub = () => env.SWEEP.getByName("sweep");
+  return {
+    register: async (tenant) => stub().register(tenant),
+    begin: async () => stub().begin(),
+    finish: async (lease, cursor) => stub().finish(lease, cursor),
   };
 }
 

@@ -9,10 +9,14 @@ export type KeyRow = KeySpec & { readonly revoked: boolean };
 
 /** A row that the watchdog looks at. */
 export interface LiveRow {
+  readonly createdAtSeconds: number;
   readonly id: string;
   /** Unix milliseconds. */
   readonly deadlineAt: number;
 }
+
+/** A place in the order of the rows. */
+export type RowPlace = Pick<LiveRow, "createdAtSeconds" | "id">;
 
 export class LedgerRows {
   readonly #sql: SqlStorage;
@@ -118,15 +122,16 @@ export class LedgerRows {
   }
 
   /** Oldest first, created at `fromSeconds` or later. */
-  firstLive(fromSeconds: number): (LiveRow & { createdAtSeconds: number }) | null {
+  firstLive(fromSeconds: number): LiveRow | null {
     return this.#live("created_at >= ? AND state = 'held' ORDER BY created_at LIMIT 1", fromSeconds)[0] ?? null;
   }
 
-  /** Oldest first, after `afterSeconds`, past their deadline at `now`. */
-  overdue(afterSeconds: number, now: number, limit: number): (LiveRow & { createdAtSeconds: number })[] {
+  /** Oldest first, after that place, past their deadline at `now`. */
+  overdue(after: RowPlace, now: number, limit: number): LiveRow[] {
     return this.#live(
-      "created_at >= ? AND created_at <= ? AND state = 'held' AND deadline_at < ? ORDER BY created_at LIMIT ?",
-      afterSeconds,
+      "(created_at, id) > (?, ?) AND created_at <= ? AND state = 'held' AND deadline_at < ? ORDER BY created_at, id LIMIT ?",
+      after.createdAtSeconds,
+      after.id,
       Math.floor(now / 1000),
       now,
       limit,
@@ -141,7 +146,7 @@ export class LedgerRows {
       .map(({ id }) => id);
   }
 
-  #live(where: string, ...values: number[]): (LiveRow & { createdAtSeconds: number })[] {
+  #live(where: string, ...values: (number | string)[]): LiveRow[] {
     return this.#sql
       .exec<{ created_at: number; id: string; deadline_at: number }>(`SELECT created_at, id, deadline_at FROM tasks WHERE ${where}`, ...values)
       .toArray()

@@ -33,15 +33,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     if (account === null) return fail({ kind: "invalid_api_key" });
     const refusal = judgeKey(this.#rows.key(ask.keyId), now);
     if (refusal !== null) return fail(refusal);
-    const reserved = this.ctx.storage.transactionSync(() => {
-      const existing = this.#rows.hold(ask.id);
-      const result = reserve(account, existing, ask, now);
-      if (result.ok && existing === null) {
-        this.#write(result.value);
-        this.#rows.insertHold(result.value.hold, ask);
-      }
-      return result;
-    });
+    const reserved = this.#hold(account, ask, now);
     this.#publishIfDue(reserved.ok ? null : ask, now);
     if (!reserved.ok) return reserved;
     await this.#watchdog.watch(ask.deadlineAt);
@@ -124,12 +116,30 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     }
   }
 
+  #hold(account: Account, ask: ReserveAsk, now: number): ReturnType<typeof reserve> {
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const existing = this.#rows.hold(ask.id);
+        const result = reserve(account, existing, ask, now);
+        if (result.ok && existing === null) {
+          this.#write(result.value);
+          this.#rows.insertHold(result.value.hold, ask);
+        }
+        return result;
+      });
+    } catch (error) {
+      // Rolled back and alerted. For the caller it is a no like any other: nothing was started.
+      if (error instanceof BrokenBooksError) return fail({ kind: "not_started" });
+      throw error;
+    }
+  }
+
   /** Refuses the whole transaction rather than write books that do not add up. */
   #write({ account, entries }: Change): void {
     const broken = brokenInvariant(account);
     if (broken !== null) {
       console.error(JSON.stringify({ event: "invariant_broken", ledger: this.ctx.id.name ?? null, broken }));
-      throw new Error(`ledger invariant: ${broken}`);
+      throw new BrokenBooksError(broken);
     }
     this.ctx.storage.kv.put<Account>(ACCOUNT, account);
     this.#rows.insertEntries(entries);
@@ -185,6 +195,11 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   #task(id: string) {
     return wire(this.env).taskOf(this.#owner().tenant, id);
   }
+}
+
+/** The balances would not have been the fold of the journal. */
+class BrokenBooksError extends Error {
+  override readonly name = "BrokenBooksError";
 }
 
 /** The ledger's word on a key: at once true, where KV's may be a minute old. */

@@ -43,8 +43,16 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     return true;
   }
 
-  // Never throws: the platform drops an alarm that threw seven times. Whatever goes wrong is an event, or looked at again later.
+  /** A step under way in this very instance. One that is on record but not here died with another. */
+  #step: Promise<void> | null = null;
+
   override async alarm(): Promise<void> {
+    this.#step ??= this.#look().finally(() => (this.#step = null));
+    return this.#step;
+  }
+
+  // Never throws: the platform drops an alarm that threw seven times. Whatever goes wrong is an event, or looked at again later.
+  async #look(): Promise<void> {
     try {
       const task = this.#task();
       if (task === null) {
@@ -55,6 +63,8 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
         await this.ctx.storage.setAlarm(Date.now() + PARKED_MS);
       } else {
         await this.#wake(task);
+        // While there is a task, there is another look: one row's read, against a task that nobody wakes again.
+        if (this.#task() !== null && (await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
       }
     } catch (error) {
       console.error(JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }));

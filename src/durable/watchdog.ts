@@ -1,6 +1,6 @@
 // What a ledger does about tasks that do not end: an overdue one is poked; a hold whose task never started is given back.
 // It learns of them from its own rows, so that nothing a task object does or fails to do can keep credits for ever.
-import type { LedgerRows } from "./ledger-rows.ts";
+import type { LedgerRows, RowPlace } from "./ledger-rows.ts";
 
 export interface WatchdogHands {
   /** False: there is no such task. */
@@ -25,8 +25,8 @@ export class Watchdog {
   readonly #rows: LedgerRows;
   readonly #storage: DurableObjectStorage;
   readonly #hands: WatchdogHands;
-  /** Within one round over the overdue, how far it has come. */
-  #reached = 0;
+  /** How far a round over the overdue has come; null between rounds. */
+  #reached: RowPlace | null = null;
 
   constructor(rows: LedgerRows, storage: DurableObjectStorage, hands: WatchdogHands) {
     this.#rows = rows;
@@ -44,10 +44,10 @@ export class Watchdog {
     // Armed before the calls, so that a death among them is not the last of it.
     await this.#storage.setAlarm(now + LOOK_AGAIN_MS);
     const watermark = this.#storage.kv.get<number>(WATERMARK) ?? 0;
-    const overdue = this.#rows.overdue(Math.max(watermark, this.#reached), now - GRACE_MS, BATCH);
+    const overdue = this.#rows.overdue(this.#reached ?? { createdAtSeconds: watermark, id: "" }, now - GRACE_MS, BATCH);
     for (const { id } of overdue) await this.#lookAt(id);
     const more = overdue.length === BATCH;
-    this.#reached = more ? (overdue.at(-1)?.createdAtSeconds ?? 0) : 0;
+    this.#reached = more ? (overdue.at(-1) ?? null) : null;
 
     const first = this.#rows.firstLive(watermark);
     const resolvedTo = first?.createdAtSeconds ?? Math.floor(now / 1000) - CLOCK_SKEW_SECONDS;

@@ -12,6 +12,7 @@ import {
   type Settlement,
   type VideoStore,
 } from "../ports.ts";
+import { within } from "./within.ts";
 
 export interface Hands {
   readonly providers: ReadonlyMap<string, Provider>;
@@ -56,7 +57,7 @@ async function submit({ attempt, task }: Of<"submit">, provider: Provider | unde
   const { prompt, generation, attempts } = task;
   try {
     const job = { model: attempt.model, prompt, generation, attempt: attempts.length };
-    const submitted = await provider.submit(job, AbortSignal.timeout(SUBMIT_TIMEOUT_MS));
+    const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {
     if (error instanceof RetryableError) {
@@ -79,7 +80,7 @@ function refused(by: "route" | "task", note: string): Performed {
 async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promise<Performed> {
   if (provider === undefined) return { event: { type: "try_again" }, note: "no such provider" };
   try {
-    return { event: eventOf(await provider.poll(task.operation, AbortSignal.timeout(POLL_TIMEOUT_MS))) };
+    return { event: eventOf(await within(POLL_TIMEOUT_MS, async (signal) => provider.poll(task.operation, signal))) };
   } catch (error) {
     if (error instanceof RetryableError) {
       return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
@@ -111,9 +112,10 @@ async function store(
 ): Promise<Performed> {
   if (provider === undefined) return { event: { type: "store_failed", retryAfterMs: null }, note: "no such provider" };
   try {
-    const signal = AbortSignal.timeout(STORE_TIMEOUT_MS);
-    const source = await provider.open(task.source, resumePoint(task), signal);
-    await videos.store(task, source, task.upload, async (upload: Upload) => checkpoint({ type: "part_stored", upload }));
+    await within(STORE_TIMEOUT_MS, async (signal) => {
+      const source = await provider.open(task.source, resumePoint(task), signal);
+      await videos.store(task, source, task.upload, async (upload: Upload) => checkpoint({ type: "part_stored", upload }));
+    });
     const video = await videos.verify(task.id);
     if (video !== null) return { event: { type: "stored", video } };
     await videos.remove(task.id, null);

@@ -12,6 +12,7 @@ import { isOwnTaskId, makeTaskId } from "../core/task-id.ts";
 import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, LinkSigner, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
 import type { Caller } from "./authenticate.ts";
 import { publicTask, type PublicTask } from "./public-task.ts";
+import { within } from "./within.ts";
 
 export interface VideosDeps {
   readonly models: Catalogue;
@@ -155,18 +156,12 @@ async function again<Value>(call: () => Promise<Value>): Promise<Value> {
 /** The rewritten prompt, or on any failure the prompt as sent. */
 async function enhance(enhancer: Enhancer | null, { prompt, enhancePrompt }: Generation): Promise<string> {
   if (!enhancePrompt || enhancer === null) return prompt;
-  const signal = AbortSignal.timeout(ENHANCE_TIMEOUT_MS);
   try {
-    const enhanced = (await Promise.race([enhancer.enhance(prompt, signal), rejection(signal)])).trim();
+    const enhanced = (await within(ENHANCE_TIMEOUT_MS, async (signal) => enhancer.enhance(prompt, signal))).trim();
     return isFit(enhanced) ? enhanced : prompt;
   } catch {
     return prompt;
   }
-}
-
-/** An enhancer that ignores its signal does not hold create up. */
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
 }
 
 /** A prompt again, and nothing that looks like a key of ours: a model can be talked into repeating what it was shown. */

@@ -1,0 +1,129 @@
+import { env } from "cloudflare:workers";
+import { createExecutionContext, createScheduledController, reset, runDurableObjectAlarm, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import worker from "../../src/index.ts";
+import { openTenant } from "../../src/service/tenancy.ts";
+import { wire } from "../../src/wire.ts";
+import { aTenant, create, WIDE, type TestTenant } from "../support/gateway.ts";
+import { driveToEnd, ledgerStub, taskStub } from "../support/objects.ts";
+
+const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + DAY_MS });
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  await reset();
+});
+
+/** Runs the cron as the platform would, and answers with the line it left in the log. */
+async function cron(): Promise<Record<string, unknown>> {
+  const log = vi.spyOn(console, "info").mockReturnValue();
+  const context = createExecutionContext();
+  await worker.scheduled(createScheduledController({ cron: "*/5 * * * *" }), env);
+  await waitOnExecutionContext(context);
+  const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as Record<string, unknown>);
+  log.mockRestore();
+  return lines.find(({ event }) => event === "sweep") ?? {};
+}
+
+async function walked(): Promise<TestTenant> {
+  const owner = await aTenant();
+  const { ledgerOf } = wire(env);
+  await openTenant({ ledgerOf, sweep: env.SWEEP.getByName("sweep") }, owner.tenant, owner.mode, WIDE);
+  return owner;
+}
+
+async function completedTask(owner: TestTenant): Promise<string> {
+  const { id } = await (await create(owner.key, { model: "veo3", prompt: "a lake [[slow:0]]" })).json<{ id: string }>();
+  await driveToEnd(owner, id);
+  return id;
+}
+
+describe("the sweep", () => {
+  it("says in one line what it did", async () => {
+    await walked();
+    expect(await cron()).toMatchObject({ event: "sweep", ran: true, tenants: 1, objects: 0, orphans: 0, errors: 0 });
+  });
+
+  it("removes a video that no ledger knows, once, and leaves the others", async () => {
+    const owner = await walked();
+    const kept = await completedTask(owner);
+    const lost = await completedTask(owner);
+    await runInDurableObject(ledgerStub(owner), (_object, { storage }) => storage.sql.exec("DELETE FROM tasks WHERE id = ?", lost));
+    await env.VIDEOS.put("videos/veo3:1700000000-nobodys", "x");
+    vi.setSystemTime(Date.now() + 2 * HOUR_MS);
+    expect(await cron()).toMatchObject({ objects: 3, orphans: 2 });
+    const left = (await env.VIDEOS.list()).objects.map(({ key }) => key);
+    expect(left).toEqual([`videos/${kept}`]);
+    expect(await cron()).toMatchObject({ objects: 1, orphans: 0 });
+  });
+
+  it("leaves alone what is too young to judge", async () => {
+    await walked();
+    vi.useRealTimers();
+    await env.VIDEOS.put("videos/veo3:1700000000-nobodys", "x");
+    expect(await cron()).toMatchObject({ objects: 1, orphans: 0 });
+  });
+
+  it("brings a ledger's lost alarm back", async () => {
+    const owner = await walked();
+    await create(owner.key, { model: "veo3", prompt: "a lake [[stuck]]" });
+    await runInDurableObject(ledgerStub(owner), async (_object, { storage }) => storage.deleteAlarm());
+    await cron();
+    expect(await runDurableObjectAlarm(ledgerStub(owner))).toBe(true);
+  });
+
+  it("pokes what should have been purged long ago", async () => {
+    const owner = await walked();
+    const id = await completedTask(owner);
+    await runInDurableObject(taskStub(owner, id), async (_object, { storage }) => storage.deleteAlarm());
+    vi.setSystemTime(Date.now() + 9 * DAY_MS);
+    await cron();
+    expect(await runDurableObjectAlarm(taskStub(owner, id))).toBe(true);
+    expect(await env.VIDEOS.head(`videos/${id}`)).toBeNull();
+  });
+
+  it("gives way to another pass, and takes over when that one died", async () => {
+    await walked();
+    const sweep = env.SWEEP.getByName("sweep");
+    expect(await sweep.begin()).not.toBeNull();
+    expect(await cron()).toMatchObject({ ran: false });
+    vi.setSystemTime(Date.now() + 5 * 60_000);
+    expect(await cron()).toMatchObject({ ran: true, tenants: 1 });
+  });
+
+  it("ignores a pass that was overtaken", async () => {
+    await walked();
+    const sweep = env.SWEEP.getByName("sweep");
+    const slow = await sweep.begin();
+    vi.setSystemTime(Date.now() + 5 * 60_000);
+    const next = await sweep.begin();
+    await sweep.finish(slow?.lease ?? "", "far ahead");
+    await sweep.finish(next?.lease ?? "", "here");
+    expect((await sweep.begin())?.objectCursor).toBe("here");
+  });
+
+  it("walks many tenants page by page and then begins again", async () => {
+    const sweep = env.SWEEP.getByName("sweep");
+    for (let count = 0; count < 150; count++) await sweep.register({ tenant: `t${String(count).padStart(7, "0")}`, mode: "live" });
+    const sizes: number[] = [];
+    for (let pass = 0; pass < 3; pass++) {
+      const page = await sweep.begin();
+      sizes.push(page?.tenants.length ?? 0);
+      await sweep.finish(page?.lease ?? "", null);
+    }
+    expect(sizes).toEqual([100, 50, 100]);
+  });
+
+  it("goes on past a tenant whose ledger fails", async () => {
+    const broken = await walked();
+    await walked();
+    await runInDurableObject(ledgerStub(broken), (_object, { storage }) => storage.sql.exec("DROP TABLE tasks"));
+    expect(await cron()).toMatchObject({ ran: true, errors: 1, tenants: 1 });
+  });
+});
