@@ -1,0 +1,10 @@
+// The tenant that every local run has, and no deployed gateway does. Its keys are no secret: they are the same on every machine.
+import { makeApiKey } from "../core/api-key.ts";
+
+export const DEMO_TENANT = "demo0000";
+
+/** Fixed bytes in place of random ones. */
+const BYTES = Uint8Array.from({ length: 64 }, (_, index) => (index * 37) % 248);
+
+export const DEMO_TEST_KEY = makeApiKey("test", DEMO_TENANT, BYTES).text;
+export const DEMO_LIVE_KEY = makeApiKey("live", DEMO_TENANT, BYTES).text;
