@@ -10,7 +10,16 @@ import { mountSeed } from "./http/seed.ts";
 import { invalidRequest } from "./http/validation.ts";
 
 const MAX_URL_LENGTH = 8 * 1024;
-const EXPOSED_HEADERS = ["x-request-id", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Task-Id", "Location", "ETag", "Content-Range"];
+const EXPOSED_HEADERS = [
+  "x-request-id",
+  "Retry-After",
+  "RateLimit",
+  "RateLimit-Policy",
+  "X-Task-Id",
+  "Location",
+  "ETag",
+  "Content-Range",
+];
 const PREFLIGHT_SECONDS = 86_400;
 
 export function createApp(services: Services): App {

@@ -38,7 +38,8 @@ export type ProviderSettings = Settings["providers"][number];
 /** Throws SettingsError. */
 export function parseSettings(env: object) {
   const raw = settingsSchema.safeParse(env);
-  if (!raw.success) throw new SettingsError(raw.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("\n"));
+  if (!raw.success)
+    throw new SettingsError(raw.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("\n"));
   const { data } = raw;
   const local = data.ENVIRONMENT === "local";
   const problems: string[] = [];
@@ -47,15 +48,22 @@ export function parseSettings(env: object) {
     return typeof value === "string" ? value : "";
   };
   const providers = data.PROVIDERS.map(({ api_key_secret, ...provider }, index) => {
-    if (secret(api_key_secret) === "") problems.push(`PROVIDERS.${index}.api_key_secret: ${api_key_secret} is not set; it is to be a secret`);
+    if (secret(api_key_secret) === "")
+      problems.push(`PROVIDERS.${index}.api_key_secret: ${api_key_secret} is not set; it is to be a secret`);
     if (!isAllowedBase(provider.base_url, local)) {
       problems.push(`PROVIDERS.${index}.base_url: must be an https URL${local ? ", or http on loopback" : ""}`);
     }
     return { ...provider, base_url: provider.base_url.replace(/\/+$/, ""), api_key: secret(api_key_secret) };
   });
-  if (new Set(providers.map(({ name }) => name)).size < providers.length) problems.push("PROVIDERS: two providers have the same name");
+  if (new Set(providers.map(({ name }) => name)).size < providers.length)
+    problems.push("PROVIDERS: two providers have the same name");
   const s3 = allOrNone(
-    { S3_ENDPOINT: data.S3_ENDPOINT, S3_BUCKET: data.S3_BUCKET, S3_ACCESS_KEY_ID: data.S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: data.S3_SECRET_ACCESS_KEY },
+    {
+      S3_ENDPOINT: data.S3_ENDPOINT,
+      S3_BUCKET: data.S3_BUCKET,
+      S3_ACCESS_KEY_ID: data.S3_ACCESS_KEY_ID,
+      S3_SECRET_ACCESS_KEY: data.S3_SECRET_ACCESS_KEY,
+    },
     problems,
   );
   const enhancer = allOrNone({ ENHANCER_BASE_URL: data.ENHANCER_BASE_URL, ENHANCER_MODEL: data.ENHANCER_MODEL }, problems);
@@ -75,13 +83,23 @@ export function parseSettings(env: object) {
       accessKeyId: s3.S3_ACCESS_KEY_ID,
       secretAccessKey: s3.S3_SECRET_ACCESS_KEY,
     },
-    enhancer: enhancer && { baseUrl: enhancer.ENHANCER_BASE_URL.replace(/\/+$/, ""), model: enhancer.ENHANCER_MODEL, apiKey: data.ENHANCER_API_KEY ?? null },
+    enhancer: enhancer && {
+      baseUrl: enhancer.ENHANCER_BASE_URL.replace(/\/+$/, ""),
+      model: enhancer.ENHANCER_MODEL,
+      apiKey: data.ENHANCER_API_KEY ?? null,
+    },
     demo: local && data.DEMO_KEYS.length > 0 ? { keys: data.DEMO_KEYS, limits: data.DEMO_PLAN } : null,
   };
 }
 
 /** Wide enough that a load test meets the machine's limits, not the plan's. */
-const DEMO_LIMITS: Limits = { creditsPerPeriod: 1_000_000, createsPerMinute: 100_000, liveTasks: 10_000, models: null, retentionDays: 7 };
+const DEMO_LIMITS: Limits = {
+  creditsPerPeriod: 1_000_000,
+  createsPerMinute: 100_000,
+  liveTasks: 10_000,
+  models: null,
+  retentionDays: 7,
+};
 
 const plan = z
   .strictObject({
@@ -92,15 +110,13 @@ const plan = z
     retention_days: z.int().min(1).max(365),
   })
   .partial()
-  .transform(
-    (given): Limits => ({
-      creditsPerPeriod: given.credits ?? DEMO_LIMITS.creditsPerPeriod,
-      createsPerMinute: given.requests_per_minute ?? DEMO_LIMITS.createsPerMinute,
-      liveTasks: given.live_tasks ?? DEMO_LIMITS.liveTasks,
-      models: given.models ?? DEMO_LIMITS.models,
-      retentionDays: given.retention_days ?? DEMO_LIMITS.retentionDays,
-    }),
-  );
+  .transform((given): Limits => ({
+    creditsPerPeriod: given.credits ?? DEMO_LIMITS.creditsPerPeriod,
+    createsPerMinute: given.requests_per_minute ?? DEMO_LIMITS.createsPerMinute,
+    liveTasks: given.live_tasks ?? DEMO_LIMITS.liveTasks,
+    models: given.models ?? DEMO_LIMITS.models,
+    retentionDays: given.retention_days ?? DEMO_LIMITS.retentionDays,
+  }));
 
 const modelOverrides = z
   .partialRecord(
@@ -108,7 +124,11 @@ const modelOverrides = z
     z.strictObject({
       credits: z.int().min(1).optional(),
       upsample_credits: z.int().min(0).optional(),
-      deadline_minutes: z.number().min(1).max(24 * 60).optional(),
+      deadline_minutes: z
+        .number()
+        .min(1)
+        .max(24 * 60)
+        .optional(),
       median_seconds: z.number().min(1).optional(),
     }),
   )
@@ -202,6 +222,7 @@ function isAllowedBase(base: string, local: boolean): boolean {
 function allOrNone<Name extends string>(group: Record<Name, string | undefined>, problems: string[]): Record<Name, string> | null {
   const missing = Object.keys(group).filter((name) => group[name as Name] === undefined);
   if (missing.length === 0) return group as Record<Name, string>;
-  if (missing.length < Object.keys(group).length) problems.push(...missing.map((name) => `${name}: is missing; the others of its group are set`));
+  if (missing.length < Object.keys(group).length)
+    problems.push(...missing.map((name) => `${name}: is missing; the others of its group are set`));
   return null;
 }

@@ -100,6 +100,11 @@ export class AssetGoneError extends Error {
   override readonly name = "AssetGoneError";
 }
 
+/** A reply that says neither yes nor no. Its message is in our own words, without a host or a provider's text: safe to log. */
+export class UnclearReplyError extends Error {
+  override readonly name = "UnclearReplyError";
+}
+
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
   enhance(prompt: string, signal: AbortSignal): Promise<string>;
@@ -151,7 +156,12 @@ export interface StoredObject {
 }
 
 export type VideoRead =
-  | { readonly kind: "body"; readonly body: ReadableStream; readonly meta: VideoMeta; readonly range: { offset: number; length: number } | null }
+  | {
+      readonly kind: "body";
+      readonly body: ReadableStream;
+      readonly meta: VideoMeta;
+      readonly range: { offset: number; length: number } | null;
+    }
   | { readonly kind: "not_modified"; readonly meta: VideoMeta }
   | { readonly kind: "unsatisfiable"; readonly size: number }
   | { readonly kind: "missing" };
@@ -168,7 +178,12 @@ export interface VideoStore {
    * Streams the source in, never holding more than one part of it. Of known length in one put; else by multipart, `checkpoint`ed
    * after each part so that a crash resumes. Overwrites nothing: a twin that was faster wins.
    */
-  store(task: StoreTarget, source: VideoSource, upload: Upload | null, checkpoint: (upload: Upload) => Promise<void>): Promise<void>;
+  store(
+    task: StoreTarget,
+    source: VideoSource,
+    upload: Upload | null,
+    checkpoint: (upload: Upload) => Promise<void>,
+  ): Promise<void>;
   /** Null: what is stored does not play. */
   verify(taskId: string): Promise<StoredVideo | null>;
   read(taskId: string, conditions: ReadConditions): Promise<VideoRead>;

@@ -72,7 +72,9 @@ function build(env: Bindings) {
       tenants,
       ledgerOf,
       taskOf,
-      links: settings.s3 ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds }) : signedLinks(settings.linkKeys, settings.linkTtlSeconds),
+      links: settings.s3
+        ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
+        : signedLinks(settings.linkKeys, settings.linkTtlSeconds),
       enhancers: enhancersOf(env, settings),
       judgeImageUrl: (url, ownHost) => judgePublicUrl(url, [ownHost, ...ownHosts(settings)]),
       taskIdSecrets: settings.taskIdSecrets,
@@ -111,15 +113,13 @@ function shield(binding: RateLimit): Shield {
 
 /** Every test key has the simulated provider and no other; live keys have what the operator configured. */
 function routesOf(settings: Settings): Route[] {
-  const live = settings.providers.map(
-    ({ name, priority, models, median_seconds: seconds }): Route => ({
-      provider: name,
-      mode: "live",
-      priority,
-      models: models ?? null,
-      medianMs: seconds === undefined ? null : seconds * 1000,
-    }),
-  );
+  const live = settings.providers.map(({ name, priority, models, median_seconds: seconds }): Route => ({
+    provider: name,
+    mode: "live",
+    priority,
+    models: models ?? null,
+    medianMs: seconds === undefined ? null : seconds * 1000,
+  }));
   return [{ provider: "simulated", mode: "test", priority: 0, models: null, medianMs: simulated.MEDIAN_MS }, ...live];
 }
 

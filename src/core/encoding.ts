@@ -26,12 +26,18 @@ export function base62(value: number, length: number): string {
 
 /** One base62 digit a byte; bytes of 248 and more are passed over, because they would favour the first digits. */
 export function base62Digits(bytes: Uint8Array): string {
-  return [...bytes].filter((byte) => byte < 248).map((byte) => BASE62[byte % 62]).join("");
+  return [...bytes]
+    .filter((byte) => byte < 248)
+    .map((byte) => BASE62[byte % 62])
+    .join("");
 }
 
 /** Base64url without padding. */
 export function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
 /** Null for anything `base64url` would not have written: one text a value, so that no signature has a twin. */

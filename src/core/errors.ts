@@ -42,7 +42,8 @@ export type FailureCode =
 
 /** What happened, and what to do about it. Every failed task's hold is released, so each sentence may end on the same promise. */
 const FAILURE_SENTENCES: Record<FailureCode, string> = {
-  content_policy: "The provider's content policy refused this prompt or one of its images. Change the prompt and create a new task.",
+  content_policy:
+    "The provider's content policy refused this prompt or one of its images. Change the prompt and create a new task.",
   upstream_rejected: "No provider accepted this request. Change the parameters, or try another model.",
   upstream_ambiguous:
     "The connection to the provider broke while the task was being handed over, and it cannot be told whether it was accepted. It was not sent again, so that nothing is generated twice. Create a new task.",

@@ -112,7 +112,9 @@ export function configure(before: Account, next: { status?: TenantStatus; limits
 
 /** Bought credits, which never expire. `amount`: a positive whole number. */
 export function grant(account: Account, amount: number, reason: string, now: number): Change {
-  return record({ ...account, bought: account.bought + amount, granted: account.granted + amount }, now, [["grant", amount, reason]]);
+  return record({ ...account, bought: account.bought + amount, granted: account.granted + amount }, now, [
+    ["grant", amount, reason],
+  ]);
 }
 
 /**

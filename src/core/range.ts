@@ -23,7 +23,7 @@ export function resolveRange(range: ByteRange, size: number): { offset: number; 
   return { offset: range.offset, length: Math.min(range.length ?? size, size - range.offset) };
 }
 
-/** A number of any length, small enough that sums of it stay exact. */
+/** A number of any length, as a whole one small enough that sums of it stay exact. */
 function clamp(digits: string): number {
-  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER / 2);
+  return Math.min(Number(digits), 2 ** 52);
 }

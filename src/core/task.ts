@@ -250,7 +250,15 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return failing(task, event.reason, now);
       const { operation, spoiled } = task;
       const wait = backoff(spoiled + 1, 2_000, 60_000, task.id);
-      return { ...common(task), status: "running", operation, misses: 0, spoiled: spoiled + 1, lastPoll: false, notBefore: now + wait };
+      return {
+        ...common(task),
+        status: "running",
+        operation,
+        misses: 0,
+        spoiled: spoiled + 1,
+        lastPoll: false,
+        notBefore: now + wait,
+      };
     }
     case "provider_failed":
       return task.status === "running" || task.status === "storing" ? failing(task, event.reason, now) : task;
@@ -346,6 +354,7 @@ function settling(task: Task, outcome: Outcome, now: number): SettlingTask {
 }
 
 function common(task: Task): Common {
-  const { id, tenant, mode, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts } = task;
+  const { id, tenant, mode, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts } =
+    task;
   return { id, tenant, mode, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts };
 }

@@ -84,7 +84,9 @@ export class LedgerRows {
   }
 
   *journal(): Iterable<Entry> {
-    yield* this.#sql.exec<{ [Column in keyof Entry]: Entry[Column] }>("SELECT seq, at, kind, amount, ref FROM journal ORDER BY seq");
+    yield* this.#sql.exec<{ [Column in keyof Entry]: Entry[Column] }>(
+      "SELECT seq, at, kind, amount, ref FROM journal ORDER BY seq",
+    );
   }
 
   insertOrphan(at: number, taskId: string, { attempt, reason }: Orphan): void {
@@ -141,14 +143,21 @@ export class LedgerRows {
   /** Resolved rows created before `beforeSeconds`: their tasks should have purged themselves. */
   leftOver(beforeSeconds: number, limit: number): string[] {
     return this.#sql
-      .exec<{ id: string }>("SELECT id FROM tasks WHERE created_at < ? AND state <> 'held' ORDER BY created_at LIMIT ?", beforeSeconds, limit)
+      .exec<{ id: string }>(
+        "SELECT id FROM tasks WHERE created_at < ? AND state <> 'held' ORDER BY created_at LIMIT ?",
+        beforeSeconds,
+        limit,
+      )
       .toArray()
       .map(({ id }) => id);
   }
 
   #live(where: string, ...values: (number | string)[]): LiveRow[] {
     return this.#sql
-      .exec<{ created_at: number; id: string; deadline_at: number }>(`SELECT created_at, id, deadline_at FROM tasks WHERE ${where}`, ...values)
+      .exec<{ created_at: number; id: string; deadline_at: number }>(
+        `SELECT created_at, id, deadline_at FROM tasks WHERE ${where}`,
+        ...values,
+      )
       .toArray()
       .map((row) => ({ id: row.id, deadlineAt: row.deadline_at, createdAtSeconds: row.created_at }));
   }

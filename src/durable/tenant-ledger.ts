@@ -111,7 +111,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     try {
       if (this.#account() !== null) await this.#watchdog.run(Date.now());
     } catch (error) {
-      console.error(JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }));
+      console.error(
+        JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }),
+      );
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
     }
   }
@@ -160,7 +162,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     const copy = this.#published;
     const misled = refused !== null && copy !== null && admitByCopy(copy, copy.publishedAt, refused, now).ok;
     if (copy !== null && !isPublishDue(copy.publishedAt, misled, now)) return;
-    this.ctx.waitUntil(this.#publish().catch(() => console.warn(JSON.stringify({ event: "publish_failed", ledger: this.ctx.id.name ?? null }))));
+    this.ctx.waitUntil(
+      this.#publish().catch(() => console.warn(JSON.stringify({ event: "publish_failed", ledger: this.ctx.id.name ?? null }))),
+    );
   }
 
   async #publish(): Promise<void> {

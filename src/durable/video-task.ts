@@ -64,10 +64,13 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       } else {
         await this.#wake(task);
         // While there is a task, there is another look: one row's read, against a task that nobody wakes again.
-        if (this.#task() !== null && (await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
+        if (this.#task() !== null && (await this.ctx.storage.getAlarm()) === null)
+          await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
       }
     } catch (error) {
-      console.error(JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }));
+      console.error(
+        JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }),
+      );
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
     }
   }
@@ -95,7 +98,8 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const now = Date.now();
     const next = transition(current, event, now);
     if (next === null) await this.ctx.storage.deleteAll();
-    else if (next !== current) await this.#save(current, next, event.type === "part_stored" ? armedFor : wakeAt(next, now), armedFor);
+    else if (next !== current)
+      await this.#save(current, next, event.type === "part_stored" ? armedFor : wakeAt(next, now), armedFor);
     return next;
   }
 
@@ -113,5 +117,4 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const stored = this.#stored();
     return stored === null || stored.status === "tombstone" ? null : stored;
   }
-
 }

@@ -73,13 +73,25 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
     case "insufficient_scope":
       return forbidden(refusal.kind, `This API key does not have the scope "${refusal.needed}".`);
     case "model_not_allowed":
-      return forbidden(refusal.kind, `Your plan does not include ${refusal.model}. It includes: ${refusal.allowed.join(", ")}.`, fields.model);
+      return forbidden(
+        refusal.kind,
+        `Your plan does not include ${refusal.model}. It includes: ${refusal.allowed.join(", ")}.`,
+        fields.model,
+      );
     case "unsupported_parameter":
-      return badRequest(refusal.kind, `${refusal.model} does not take ${fields[refusal.field]}. ${refusal.hint}`, fields[refusal.field]);
+      return badRequest(
+        refusal.kind,
+        `${refusal.model} does not take ${fields[refusal.field]}. ${refusal.hint}`,
+        fields[refusal.field],
+      );
     case "too_many_images":
-      return badRequest(refusal.kind, `${refusal.model} takes at most ${images(refusal.max)}; there are ${refusal.given}.`, fields.images);
+      return badRequest(
+        refusal.kind,
+        `${refusal.model} takes at most ${images(refusal.max)}; there are ${refusal.given}.`,
+        fields.images,
+      );
     case "image_url_not_allowed":
-      return badRequest(refusal.kind, `This image URL is not allowed: ${refusal.why}.`, `${fields.images}.${refusal.index}`);
+      return badRequest(refusal.kind, `${fields.images}.${refusal.index} ${refusal.why}.`, `${fields.images}.${refusal.index}`);
     case "insufficient_quota":
       return {
         status: 402,
@@ -127,7 +139,8 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
 const RETRY_CONCURRENCY_SECONDS = 5;
 
 function limitMessage({ policy, limit, windowSeconds, resetSeconds }: Extract<Refusal, { kind: "rate_limit_exceeded" }>): string {
-  const promise = limit === null ? `Too many requests by this ${policy}.` : `At most ${limit} creates in ${windowSeconds} seconds are allowed.`;
+  const promise =
+    limit === null ? `Too many requests by this ${policy}.` : `At most ${limit} creates in ${windowSeconds} seconds are allowed.`;
   return `${promise} Try again in ${resetSeconds} s.`;
 }
 

@@ -31,12 +31,14 @@ const promptText = z.string().superRefine((text, context) => {
 });
 
 const createBody = strictBody({
-    model: z.enum(MODEL_NAMES),
-    prompt: promptText,
-    enhance_prompt: z.boolean().nullish(),
-    enable_upsample: z.boolean().nullish(),
-    aspect_ratio: z.enum(ASPECT_RATIOS).nullish(),
-    images: z.array(z.string().refine((url) => url !== "", { message: "must not be empty", params: { code: "invalid_type" } })).nullish(),
+  model: z.enum(MODEL_NAMES),
+  prompt: promptText,
+  enhance_prompt: z.boolean().nullish(),
+  enable_upsample: z.boolean().nullish(),
+  aspect_ratio: z.enum(ASPECT_RATIOS).nullish(),
+  images: z
+    .array(z.string().refine((url) => url !== "", { message: "must not be empty", params: { code: "invalid_type" } }))
+    .nullish(),
 }).openapi("CreateVideo");
 
 const status = z.enum(["pending", "processing", "completed", "failed"]);
@@ -101,7 +103,11 @@ export function mountSeed(app: App, services: Services): void {
     }
     const guessing = found.error.kind === "task_not_found" && !(await missShield(`${caller.tenant}/${caller.mode}`));
     const window = { windowSeconds: MISSES_WINDOW_SECONDS, resetSeconds: MISSES_WINDOW_SECONDS };
-    return refuse(c, guessing ? { kind: "rate_limit_exceeded", policy: "tenant", limit: null, ...window } : found.error, SEED_FIELDS);
+    return refuse(
+      c,
+      guessing ? { kind: "rate_limit_exceeded", policy: "tenant", limit: null, ...window } : found.error,
+      SEED_FIELDS,
+    );
   });
 }
 

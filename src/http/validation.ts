@@ -22,7 +22,10 @@ export const invalidRequest: Hook<any, AppEnv, any, any> = (result, c) => {
   const [issue] = result.error.issues;
   if (issue === undefined) return answer(c, badRequest("invalid_value", "The request is not valid."));
   const repeated = result.target === "query" && Array.isArray(at(input, issue.path));
-  return answer(c, repeated ? badRequest("duplicate_parameter", "The parameter is given twice.", String(issue.path[0])) : toApiError(issue, input));
+  return answer(
+    c,
+    repeated ? badRequest("duplicate_parameter", "The parameter is given twice.", String(issue.path[0])) : toApiError(issue, input),
+  );
 };
 
 /** A schema may give an issue a code of its own: `params: { code: "prompt_too_long" }`. */
@@ -67,8 +70,9 @@ function article(type: string): string {
   return /^[aeio]/.test(type) ? `an ${type}` : `a ${type}`;
 }
 
+/** `names` are in lower case, and capitals are the commonest slip. */
 function didYouMean(word: string, names: readonly string[]): string {
-  const meant = nearest(word, names);
+  const meant = nearest(word.toLowerCase(), names);
   return meant === null ? "" : ` Did you mean ${meant}?`;
 }
 

@@ -68,5 +68,11 @@ function judge(key: ApiKey, record: KeyRecord | null, now: number): Result<Calle
 }
 
 function shielded(policy: string): Refusal {
-  return { kind: "rate_limit_exceeded", policy, limit: null, windowSeconds: SHIELD_WINDOW_SECONDS, resetSeconds: SHIELD_WINDOW_SECONDS };
+  return {
+    kind: "rate_limit_exceeded",
+    policy,
+    limit: null,
+    windowSeconds: SHIELD_WINDOW_SECONDS,
+    resetSeconds: SHIELD_WINDOW_SECONDS,
+  };
 }

@@ -6,6 +6,7 @@ import {
   RefusedError,
   RetryableError,
   SourceError,
+  UnclearReplyError,
   type LedgerOf,
   type PollResult,
   type Provider,
@@ -122,7 +123,11 @@ async function store(
     return { event: { type: "spoiled", reason: "upstream_invalid_result" }, note: "does not play" };
   } catch (error) {
     const note = nameOf(error);
-    if (error instanceof AssetGoneError) return { event: { type: "spoiled", reason: "upstream_asset_expired" }, note };
+    if (error instanceof AssetGoneError) {
+      // Another link is another file, as far as we can tell: what was copied of this one is given up.
+      await videos.remove(task.id, task.upload).catch(() => undefined);
+      return { event: { type: "spoiled", reason: "upstream_asset_expired" }, note };
+    }
     if (error instanceof RefusedError) return { event: { type: "provider_failed", reason: error.reason }, note };
     if (error instanceof SourceError) {
       return error.what === "cut_short"
@@ -134,7 +139,9 @@ async function store(
 }
 
 function resumePoint({ upload }: StoringTask): { offset: number; validator: string } | null {
-  return upload !== null && upload.bytes > 0 && upload.validator !== null ? { offset: upload.bytes, validator: upload.validator } : null;
+  return upload !== null && upload.bytes > 0 && upload.validator !== null
+    ? { offset: upload.bytes, validator: upload.validator }
+    : null;
 }
 
 async function settle(task: SettlingTask, { videos, ledgerOf }: Hands): Promise<Performed> {
@@ -165,7 +172,8 @@ async function purge({ task }: Of<"purge">, { videos, ledgerOf }: Hands): Promis
   }
 }
 
-/** The kind of an error, which is ours or the platform's to name; its message may be a provider's. */
+/** The kind of an error, which is ours or the platform's to name; a message may be a provider's, unless we wrote it. */
 function nameOf(error: unknown): string {
+  if (error instanceof UnclearReplyError) return error.message;
   return error instanceof Error ? error.name : "unknown";
 }

@@ -9,7 +9,18 @@ import { fail, ok, type Result } from "../core/result.ts";
 import { routesFor, type Route } from "../core/routing.ts";
 import { startTask, type TaskSpec } from "../core/task.ts";
 import { isOwnTaskId, makeTaskId } from "../core/task-id.ts";
-import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, LinkSigner, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
+import type {
+  Clock,
+  Enhancer,
+  JudgeUrl,
+  LedgerOf,
+  LedgerPort,
+  LinkSigner,
+  Reserved,
+  TaskOf,
+  TaskPort,
+  TenantStore,
+} from "../ports.ts";
 import type { Caller } from "./authenticate.ts";
 import { publicTask, type PublicTask } from "./public-task.ts";
 import { within } from "./within.ts";
@@ -39,9 +50,10 @@ const TASK_ID_RANDOM_BYTES = 10;
 
 export function videos(deps: VideosDeps): Videos {
   return {
-    async create(caller, generation, base) {
-      const checked = check(deps, caller, generation, new URL(base).hostname);
+    async create(caller, asked, base) {
+      const checked = check(deps, caller, asked, new URL(base).hostname);
       if (!checked.ok) return checked;
+      const generation = checked.value;
       const credits = quote(deps.models, generation);
       const early = await admitAtEdge(deps, caller, { model: generation.model, credits });
       if (!early.ok) return early;
@@ -103,7 +115,9 @@ function check(
     if (why !== null) return fail({ kind: "image_url_not_allowed", index, why });
   }
   const servable = routesFor(routes, caller.mode, generation.model).length > 0;
-  return servable ? checked : fail({ kind: "provider_unavailable", model: generation.model });
+  if (!servable) return fail({ kind: "provider_unavailable", model: generation.model });
+  // As they were read when they were judged: another parser might read another host.
+  return ok({ ...generation, images: generation.images.map((url) => new URL(url).href) });
 }
 
 /** KV's copy may refuse early. Where it is missing or KV is down, the ledger is asked. */

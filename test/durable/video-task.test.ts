@@ -133,7 +133,11 @@ describe("an id", () => {
   it("starts once, however often it is told to", async () => {
     const { owner, id } = await started("a lake [[slow:0]]");
     const completed = await driveToEnd(owner, id);
-    expect(await wire(env).taskOf(owner.tenant, id).start({ ...completed, prompt: "another" })).toBe(true);
+    expect(
+      await wire(env)
+        .taskOf(owner.tenant, id)
+        .start({ ...completed, prompt: "another" }),
+    ).toBe(true);
     expect(await readTask(owner, id)).toEqual(completed);
   });
 
@@ -175,7 +179,9 @@ describe("the end of retention", () => {
 describe("alarm()", () => {
   it("never throws, and looks again after a surprise", async () => {
     const { owner, id } = await started("a lake [[stuck]]");
-    await runInDurableObject(taskStub(owner, id), (_object, state) => state.storage.kv.put("task", { schema: 1, status: "no such" }));
+    await runInDurableObject(taskStub(owner, id), (_object, state) =>
+      state.storage.kv.put("task", { schema: 1, status: "no such" }),
+    );
     const errors = vi.spyOn(console, "error").mockReturnValue();
     await runDurableObjectAlarm(taskStub(owner, id));
     expect(await alarmOf(owner, id)).toBeGreaterThan(Date.now());
