@@ -1,6 +1,8 @@
 // The order in which a request is handled, and what answers when nothing else does.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
+import { mountAccount } from "./http/account.ts";
+import { mountAdmin } from "./http/admin.ts";
 import type { App, AppEnv, Services } from "./http/context.ts";
 import { answer, badRequest, internalError, notFound } from "./http/errors.ts";
 import { mountFiles } from "./http/files.ts";
@@ -38,6 +40,8 @@ export function createApp(services: Services): App {
   mountSeed(app, services);
   mountModels(app, services);
   mountFiles(app, services);
+  mountAccount(app, services);
+  mountAdmin(app, services);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   refuseOtherMethods(app);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { MODEL_NAMES, type ModelOverrides } from "./core/models.ts";
 import type { Limits } from "./core/quota.ts";
 import type { LinkKeys } from "./core/signing.ts";
-import type { Sweep } from "./durable/sweep.ts";
+import type { Registry } from "./durable/registry.ts";
 import type { TenantLedger } from "./durable/tenant-ledger.ts";
 
 export interface Bindings {
@@ -12,7 +12,7 @@ export interface Bindings {
   /** Untyped: the types of RPC recurse without end over a provider's opaque operation. wire.ts gives it its port. */
   readonly VIDEO_TASK: DurableObjectNamespace;
   readonly TENANT_LEDGER: DurableObjectNamespace<TenantLedger>;
-  readonly SWEEP: DurableObjectNamespace<Sweep>;
+  readonly REGISTRY: DurableObjectNamespace<Registry>;
   readonly SHIELD_ADDRESS: RateLimit;
   readonly SHIELD_TENANT: RateLimit;
   readonly SHIELD_MISSES: RateLimit;
@@ -88,6 +88,8 @@ export function parseSettings(env: object) {
       model: enhancer.ENHANCER_MODEL,
       apiKey: data.ENHANCER_API_KEY ?? null,
     },
+    adminToken: data.ADMIN_TOKEN ?? null,
+    alertUrl: data.ALERT_URL ?? null,
     demo: local && data.DEMO_KEYS.length > 0 ? { keys: data.DEMO_KEYS, limits: data.DEMO_PLAN } : null,
   };
 }
@@ -206,6 +208,9 @@ const settingsSchema = z.object({
   S3_BUCKET: z.string().min(1).optional(),
   S3_ACCESS_KEY_ID: z.string().min(1).optional(),
   S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
+  /** At least as long as `openssl rand -hex 16` makes it. */
+  ADMIN_TOKEN: z.string().min(16, "has at least 16 characters").optional(),
+  ALERT_URL: z.url({ protocol: /^https?$/ }).optional(),
   DEMO_KEYS: z
     .string()
     .default("")

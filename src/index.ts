@@ -6,7 +6,7 @@ import { internalError } from "./http/errors.ts";
 import { requestIdOf } from "./http/request-log.ts";
 import { wire, type House } from "./wire.ts";
 
-export { Sweep } from "./durable/sweep.ts";
+export { Registry } from "./durable/registry.ts";
 export { TenantLedger } from "./durable/tenant-ledger.ts";
 export { VideoTask } from "./durable/video-task.ts";
 
@@ -34,8 +34,12 @@ export default {
 function appOf(house: House): App {
   const known = apps.get(house);
   if (known !== undefined) return known;
-  const { models, service, files, authenticate, missShield, telemetry, settings } = house;
-  const app = createApp({ models, videos: service, files, authenticate, missShield, telemetry, publicUrl: settings.publicUrl });
+  const app = createApp({
+    ...house,
+    videos: house.service,
+    publicUrl: house.settings.publicUrl,
+    adminToken: house.settings.adminToken,
+  });
   apps.set(house, app);
   return app;
 }

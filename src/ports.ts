@@ -1,17 +1,19 @@
 // The outside world on one page: what the core's decisions are carried out with. Names core's types only.
-import type { ApiKey, Mode, Scope } from "./core/api-key.ts";
+import type { ApiKey, Mode } from "./core/api-key.ts";
 import type { FailureCode, Refusal } from "./core/errors.ts";
 import type { Generation } from "./core/generation.ts";
+import type { Claim } from "./core/idempotency.ts";
 import type { Json } from "./core/json.ts";
-import type { Limits, Usage } from "./core/quota.ts";
+import type { KeyRules, KeyUse } from "./core/key-rules.ts";
+import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
+import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
+import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { Result } from "./core/result.ts";
 import type { Attempt, StoredVideo, Task, TaskSpec, Upload } from "./core/task.ts";
 
 /** Unix milliseconds. */
 export type Clock = () => number;
-
-// --- Providers ---------------------------------------------------------------------------------------------------------------
 
 /** What an adapter is asked to make. `model` is the provider's own name for it; `prompt` is final. */
 export interface Job {
@@ -69,61 +71,23 @@ export interface VideoSource {
   readonly validator: string | null;
 }
 
-/** The provider cleanly said "not now": nothing happened, and it (or another route) may be asked again. */
-export class RetryableError extends Error {
-  override readonly name = "RetryableError";
-  readonly code: "rate_limited" | "unavailable" | "unauthorized" | "out_of_credit";
-  readonly retryAfterMs: number | null;
-
-  constructor(code: RetryableError["code"], retryAfterMs: number | null = null) {
-    super(code);
-    this.code = code;
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
-/** The provider cleanly said no. `by`: this route only (another may serve it), or the task itself (nobody will). */
-export class RefusedError extends Error {
-  override readonly name = "RefusedError";
-  readonly by: "route" | "task";
-  readonly reason: FailureCode;
-
-  constructor(by: RefusedError["by"], reason: FailureCode) {
-    super(reason);
-    this.by = by;
-    this.reason = reason;
-  }
-}
-
-/** A finished result can no longer be fetched from where it was: poll for a fresh link. */
-export class AssetGoneError extends Error {
-  override readonly name = "AssetGoneError";
-}
-
-/** A reply that says neither yes nor no. Its message is in our own words, without a host or a provider's text: safe to log. */
-export class UnclearReplyError extends Error {
-  override readonly name = "UnclearReplyError";
-}
-
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
   enhance(prompt: string, signal: AbortSignal): Promise<string>;
 }
 
+/** Whether an address is one of these addresses and CIDR ranges. */
+export type IsAddressIn = (address: string, ranges: readonly string[]) => boolean;
+
 /** Judges a URL that a tenant names, by a request to `ownHost`; null: allowed, else why not, in words for the tenant. */
 export type JudgeUrl = (url: string, ownHost: string) => string | null;
 
-// --- Stores ------------------------------------------------------------------------------------------------------------------
-
 /** What the edge knows of a key: KV's copy, up to about a minute old. The ledger judges every spending call again. */
-export interface KeyRecord {
+export interface KeyRecord extends Pick<KeyRules, "scopes" | "expiresAt" | "ips"> {
   readonly tenant: string;
   readonly mode: Mode;
   readonly keyId: string;
-  readonly scopes: readonly Scope[];
   readonly status: "active" | "revoked" | "suspended";
-  /** Unix milliseconds; null: never. */
-  readonly expiresAt: number | null;
 }
 
 /** What a ledger publishes of itself for the edge. */
@@ -131,12 +95,14 @@ export interface TenantRecord extends Usage {
   readonly publishedAt: number;
 }
 
-/** KV. Written by the tenant's ledger only. */
+/** KV. A tenant's records are written by its ledger only, the switches by the registry. */
 export interface TenantStore {
   findKey(key: ApiKey): Promise<KeyRecord | null>;
   findTenant(tenant: string, mode: Mode): Promise<TenantRecord | null>;
   putKey(hash: string, record: KeyRecord): Promise<void>;
   putTenant(tenant: string, mode: Mode, record: TenantRecord): Promise<void>;
+  findSwitches(): Promise<ModelSwitches>;
+  putSwitches(switches: ModelSwitches): Promise<void>;
 }
 
 /** A cheap, approximate brake before anything that costs. False: too many by this key lately. Never throws: a broken shield lets pass. */
@@ -199,24 +165,11 @@ export interface StoreTarget {
   readonly mode: Mode;
 }
 
-/** The source sent more than allowed, or stopped short of what it announced. */
-export class SourceError extends Error {
-  override readonly name = "SourceError";
-  readonly what: "too_large" | "cut_short";
-
-  constructor(what: SourceError["what"]) {
-    super(what);
-    this.what = what;
-  }
-}
-
 /** Makes the links that tenants get. */
 export interface LinkSigner {
   /** `base`: the gateway's own origin. */
   sign(taskId: string, base: string, now: number): Promise<string>;
 }
-
-// --- Objects -----------------------------------------------------------------------------------------------------------------
 
 export interface ReserveAsk {
   readonly id: string;
@@ -224,12 +177,16 @@ export interface ReserveAsk {
   readonly model: string;
   readonly credits: number;
   readonly deadlineAt: number;
+  /** The request that asks, by which an operator finds its task. */
+  readonly requestId: string;
+  readonly claim: Claim;
 }
 
-export interface Reserved {
-  readonly available: number;
-  readonly retentionMs: number;
-}
+/** `held`: the id is to be started. `earlier`: another id stands for this wish already. */
+export type Reserved = (
+  | { readonly kind: "held" }
+  | { readonly kind: "earlier"; readonly id: string; readonly heldSince: number; readonly deadlineAt: number }
+) & { readonly usage: Usage; readonly retentionMs: number };
 
 /** Paid upstream work that nobody gets. */
 export interface Orphan {
@@ -237,16 +194,13 @@ export interface Orphan {
   readonly reason: FailureCode;
 }
 
-export type Settlement = { readonly kind: "charge" } | { readonly kind: "release"; readonly orphan: Orphan | null };
+export type Settlement =
+  | { readonly kind: "charge"; readonly videoMs: number }
+  | { readonly kind: "release"; readonly orphan: Orphan | null }
+  /** The task never started, and never will. */
+  | { readonly kind: "withdraw" };
 
-export interface KeySpec {
-  readonly id: string;
-  readonly hash: string;
-  readonly scopes: readonly Scope[];
-  readonly expiresAt: number | null;
-}
-
-/** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's or a key's id. */
+/** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's id. */
 export interface LedgerPort {
   reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>>;
   resolve(taskId: string, settlement: Settlement): Promise<void>;
@@ -256,10 +210,70 @@ export interface LedgerPort {
   known(taskIds: readonly string[]): Promise<string[]>;
   /** The cron's look: re-arms a lost alarm, writes KV's copies anew once a day, and pokes what should be gone. */
   tend(): Promise<void>;
-  configure(settings: { status?: "active" | "suspended"; limits?: Limits }): Promise<void>;
+}
+
+export interface KeySpec extends KeyRules {
+  readonly id: string;
+  readonly hash: string;
+  readonly name: string | null;
+  readonly last4: string;
+  readonly createdAt: number;
+}
+
+export type KeyView = Omit<KeySpec, "hash"> & { readonly use: KeyUse };
+
+export interface AccountView extends Usage, Balances {
+  readonly period: string;
+  /** Why nothing may be written; null: it may. */
+  readonly frozen: string | null;
+}
+
+export interface OrphanView {
+  readonly seq: number;
+  readonly at: number;
+  readonly task: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly reason: string;
+  readonly writtenOff: { readonly at: number; readonly reason: string } | null;
+}
+
+/** Ended tasks of one day (UTC), model, key and outcome, counted. */
+export interface UsageRow {
+  readonly day: string;
+  readonly model: string;
+  readonly keyId: string;
+  readonly status: "completed" | "failed";
+  readonly count: number;
+  readonly credits: number;
+  readonly videoMs: number;
+}
+
+/** The same ledger as its tenant and the operator read and run it. Pages come newest first, before a cursor. */
+export interface BooksPort {
+  /** Opens it at the first call. Repeatable. */
+  configure(settings: { status?: TenantStatus; limits?: Limits }): Promise<void>;
+  /** Null: it was never opened. */
+  account(): Promise<AccountView | null>;
   grant(amount: number, reason: string): Promise<void>;
+  adjust(amount: number, reason: string): Promise<Result<null, Refusal>>;
+  journal(before: number | null, limit: number): Promise<Entry[]>;
+  /** The balances as the journal tells them. */
+  recompute(): Promise<ReturnType<typeof foldJournal>>;
+  usage(fromDay: string, toDay: string): Promise<UsageRow[]>;
+  /** Adds a key; one that is there keeps its use. */
   putKey(key: KeySpec): Promise<void>;
-  revokeKey(keyId: string): Promise<void>;
+  keys(): Promise<KeyView[]>;
+  /** False: there is no such key. A time in the past ends it now. */
+  endKey(keyId: string, how: { expiresAt: number } | { revokedAt: number }): Promise<boolean>;
+  orphans(before: number | null, limit: number): Promise<OrphanView[]>;
+  writeOff(seq: number, reason: string): Promise<OrphanView | null>;
+  taskOfRequest(requestId: string): Promise<string | null>;
+  holdState(taskId: string): Promise<Hold["state"] | null>;
+  /** Every task's id, oldest first, after `after`. */
+  taskIds(after: string | null, limit: number): Promise<string[]>;
+  /** Writes all of KV's copies anew. */
+  republish(): Promise<void>;
 }
 
 export interface TaskPort {
@@ -270,6 +284,33 @@ export interface TaskPort {
   poke(): Promise<boolean>;
   /** Gives the id up, so that it can never start. False: it has started. */
   tombstone(): Promise<boolean>;
+  /** Ends it, whatever it is doing; what a provider still makes of it is an orphan. False: it has ended, or never was. */
+  abandon(): Promise<boolean>;
+  /** Ends what is left of it now, not when its retention does. False: it has not ended yet. */
+  discard(): Promise<boolean>;
+}
+
+export interface TenantRef {
+  readonly tenant: string;
+  readonly mode: Mode;
+}
+
+export interface TenantEntry {
+  readonly id: string;
+  readonly name: string;
+  readonly status: "active" | "suspended" | "deleted";
+  readonly createdAt: number;
+}
+
+export interface AuditEntry {
+  readonly seq: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+  /** JSON texts; null where there is no such side. */
+  readonly before: string | null;
+  readonly after: string | null;
 }
 
 /** What one pass of the sweep has to look at. A pass that dies is begun again from the same place when its lease ends. */
@@ -280,29 +321,40 @@ export interface SweepPage {
   readonly objectCursor: string | null;
 }
 
-export interface TenantRef {
-  readonly tenant: string;
-  readonly mode: Mode;
-}
-
-/** The sweep's memory: who the tenants are, how far the walk has come, and whose turn it is. */
-export interface SweepPort {
-  register(tenant: TenantRef): Promise<void>;
+/** What belongs to no single tenant: who the tenants are, how far the sweep has come, the models' switches, and who did what. */
+export interface RegistryPort {
+  /** Repeatable. */
+  addTenant(tenant: TenantEntry): Promise<void>;
+  tenant(id: string): Promise<TenantEntry | null>;
+  changeTenant(id: string, change: Partial<Pick<TenantEntry, "name" | "status">>): Promise<TenantEntry | null>;
+  tenants(after: string | null, limit: number): Promise<TenantEntry[]>;
+  switches(): Promise<ModelSwitches>;
+  /** Null puts the model back as the catalogue has it. */
+  switchModel(model: ModelName, to: ModelSwitch | null): Promise<void>;
+  audit(entry: Omit<AuditEntry, "seq">): Promise<void>;
+  auditLog(before: number | null, limit: number): Promise<AuditEntry[]>;
   /** Null: another pass is at it. */
-  begin(): Promise<SweepPage | null>;
-  finish(lease: string, objectCursor: string | null): Promise<void>;
+  beginSweep(): Promise<SweepPage | null>;
+  finishSweep(lease: string, objectCursor: string | null): Promise<void>;
+  /** When a pass last ended; null: none has. */
+  lastSweepAt(): Promise<number | null>;
+  /** Writes KV's copy of the switches anew. */
+  republish(): Promise<void>;
 }
 
 export type LedgerOf = (tenant: string, mode: Mode) => LedgerPort;
+export type BooksOf = (tenant: string, mode: Mode) => BooksPort;
 export type TaskOf = (tenant: string, taskId: string) => TaskPort;
-
-// --- Telemetry ---------------------------------------------------------------------------------------------------------------
 
 /** One structured object a line. Never a prompt, a key, a signed link or a provider's words. */
 export type LogEntry = Readonly<Record<string, string | number | boolean | null>>;
 
+export type AlertKind = "invariant_broken" | "provider_credentials" | "orphan" | "task_quarantined";
+
 export interface Telemetry {
   log(level: "info" | "warn" | "error", entry: LogEntry): void;
+  /** What an operator should hear of at once: into the log, and where one is set, to the alert URL. Never waits, never throws. */
+  alert(kind: AlertKind, entry: LogEntry): void;
   /** One point a finished task, for charts; never the books. */
   usage(point: { tenant: string; model: string; provider: string; outcome: string; credits: number; seconds: number }): void;
 }

@@ -1,19 +1,25 @@
 // The composition root: from bindings and settings to everything that a request or an alarm works with.
+import { waitUntil } from "cloudflare:workers";
 import type { Mode } from "./core/api-key.ts";
 import { catalogue } from "./core/models.ts";
 import type { Route } from "./core/routing.ts";
 import { parseSettings, type Bindings, type ProviderSettings, type Settings } from "./env.ts";
 import { consoleTelemetry } from "./stores/telemetry.ts";
+import { isAddressIn } from "./net/address-ranges.ts";
+import { alertSender } from "./net/alerts.ts";
 import { judgePublicUrl } from "./net/url-policy.ts";
-import type { Enhancer, LedgerOf, Provider, Shield, SweepPort, TaskOf, TaskPort } from "./ports.ts";
+import type { BooksOf, Enhancer, LedgerOf, Provider, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
 import { builtinEnhancer } from "./providers/enhancer-builtin.ts";
 import { chatEnhancer } from "./providers/enhancer-chat.ts";
 import { workersAiEnhancer } from "./providers/enhancer-workers-ai.ts";
 import { seedStyle } from "./providers/seed-style.ts";
 import { simulated } from "./providers/simulated.ts";
+import { accounts } from "./service/accounts.ts";
 import { authenticator } from "./service/authenticate.ts";
 import { sweep, type SweepReport } from "./service/cleanup.ts";
 import { files } from "./service/files.ts";
+import { currentModels } from "./service/models.ts";
+import { operator } from "./service/operator/operator.ts";
 import { seedDemoTenant } from "./service/tenancy.ts";
 import { videos } from "./service/videos.ts";
 import { signedLinks } from "./stores/links.ts";
@@ -38,24 +44,32 @@ export function wire(env: Bindings): House {
 function build(env: Bindings) {
   const settings = parseSettings(env);
   const clock = (): number => Date.now();
-  const models = catalogue(settings.models);
+  const table = catalogue(settings.models);
   const tenants = kvTenants(env.TENANTS);
+  const models = currentModels({ catalogue: table, tenants, clock });
   const store = r2Videos(env.VIDEOS, { maxBytes: settings.maxVideoBytes });
   const ledgerOf: LedgerOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
-  const sweepPort = sweepOf(env);
+  const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
+  const registry = registryOf(env);
   const routes = routesOf(settings);
-  const tenancy = { ledgerOf, sweep: sweepPort };
+  const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
+  const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
+    sweep({ registry, ledgerOf, videos: store }, clock(), dryRun);
+  const keepAlive = (work: Promise<void>): void => waitUntil(work);
 
   return {
     settings,
+    table,
     models,
     routes,
     tenants,
     ledgerOf,
     taskOf,
     providers: providersOf(settings, clock),
-    telemetry: consoleTelemetry(env.USAGE),
+    telemetry: consoleTelemetry(env.USAGE, alertSender(settings.alertUrl, clock, keepAlive)),
+    booksOf,
+    registry,
     /** The store, by the name that core's effects are performed with. */
     videos: store,
     missShield: shield(env.SHIELD_MISSES),
@@ -63,6 +77,7 @@ function build(env: Bindings) {
       tenants,
       addressShield: shield(env.SHIELD_ADDRESS),
       tenantShield: shield(env.SHIELD_TENANT),
+      isAddressIn,
       clock,
       pause: async (ms) => scheduler.wait(ms),
     }),
@@ -79,24 +94,61 @@ function build(env: Bindings) {
       judgeImageUrl: (url, ownHost) => judgePublicUrl(url, [ownHost, ...ownHosts(settings)]),
       taskIdSecrets: settings.taskIdSecrets,
       clock,
-      randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+      randomBytes,
     }),
     files: files({ videos: store, linkKeys: settings.linkKeys, clock }),
-    runSweep: async (): Promise<SweepReport | null> => sweep({ sweep: sweepPort, ledgerOf, videos: store }, clock()),
+    accounts: accounts({ booksOf }),
+    runSweep,
+    operator: operator({
+      registry,
+      booksOf,
+      taskOf,
+      clock,
+      randomBytes,
+      catalogue: table,
+      taskIdSecrets: settings.taskIdSecrets,
+      providers: settings.providers.map(({ name, kind, priority, models: map }) => ({
+        name,
+        kind,
+        priority,
+        models: map === undefined ? null : Object.keys(map),
+      })),
+      runSweep,
+      doctor: {
+        tenants,
+        videos: store,
+        registry,
+        clock,
+        providers: settings.providers.length,
+        linkKeys: settings.linkKeys.length,
+        taskIdSecrets: settings.taskIdSecrets.length,
+        hasPublicUrl: settings.publicUrl !== null,
+        hasAlertUrl: settings.alertUrl !== null,
+      },
+    }),
     /** Local runs only; nothing is deployed with demo keys. */
     seedDemo: once(async () => {
-      if (settings.demo !== null) await seedDemoTenant(tenancy, settings.demo.keys, settings.demo.limits);
+      if (settings.demo !== null) await seedDemoTenant({ booksOf, registry }, settings.demo.keys, settings.demo.limits, clock());
     }),
   };
 }
 
 /** A new stub a call, because one that has failed stays broken. */
-function sweepOf(env: Bindings): SweepPort {
-  const stub = () => env.SWEEP.getByName("sweep");
+function registryOf(env: Bindings): RegistryPort {
+  const stub = (): RegistryPort => env.REGISTRY.getByName("registry");
   return {
-    register: async (tenant) => stub().register(tenant),
-    begin: async () => stub().begin(),
-    finish: async (lease, cursor) => stub().finish(lease, cursor),
+    addTenant: async (tenant) => stub().addTenant(tenant),
+    tenant: async (id) => stub().tenant(id),
+    changeTenant: async (id, change) => stub().changeTenant(id, change),
+    tenants: async (after, limit) => stub().tenants(after, limit),
+    switches: async () => stub().switches(),
+    switchModel: async (model, to) => stub().switchModel(model, to),
+    audit: async (entry) => stub().audit(entry),
+    auditLog: async (before, limit) => stub().auditLog(before, limit),
+    beginSweep: async () => stub().beginSweep(),
+    finishSweep: async (lease, cursor) => stub().finishSweep(lease, cursor),
+    lastSweepAt: async () => stub().lastSweepAt(),
+    republish: async () => stub().republish(),
   };
 }
 

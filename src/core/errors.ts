@@ -14,11 +14,21 @@ export type Refusal =
   | { kind: "too_many_images"; model: string; max: number; given: number }
   | { kind: "image_url_not_allowed"; index: number; why: string }
   | { kind: "insufficient_quota"; needed: number; available: number }
+  | { kind: "key_budget_exceeded"; needed: number; available: number }
+  | { kind: "max_cost_exceeded"; cost: number; maxCost: number }
+  | { kind: "model_unavailable"; model: string; reason: string }
+  | { kind: "idempotency_in_progress" }
+  | { kind: "idempotency_key_reused" }
+  | { kind: "account_read_only" }
   /** `limit` is null where a shield refused: it is approximate and makes no promise. */
   | { kind: "rate_limit_exceeded"; policy: string; limit: number | null; windowSeconds: number; resetSeconds: number }
   | { kind: "concurrency_limit_exceeded"; limit: number; live: number }
   | { kind: "not_found" }
   | { kind: "task_not_found" }
+  | { kind: "tenant_not_found" }
+  | { kind: "key_not_found" }
+  | { kind: "orphan_not_found" }
+  | { kind: "task_ended" }
   | { kind: "video_expired" }
   | { kind: "invalid_signature" }
   | { kind: "url_expired" }

@@ -37,7 +37,8 @@ export interface Hold {
   readonly credits: number;
   readonly fromPlan: number;
   readonly period: string;
-  readonly state: "held" | "settled" | "released";
+  /** `withdrawn`: given back before its task ever started, so that nothing stands for it. */
+  readonly state: "held" | "settled" | "released" | "withdrawn";
 }
 
 export type EntryKind = "grant" | "adjust" | "hold" | "settle" | "release" | "expire";
@@ -117,6 +118,19 @@ export function grant(account: Account, amount: number, reason: string, now: num
   ]);
 }
 
+/** A correction by a person: more, or less as far as credits are free, bought ones first. `amount`: a whole number, not 0. */
+export function adjust(before: Account, amount: number, reason: string, now: number): Result<Change, Refusal> {
+  const rolled = rollOver(before, now);
+  const { account } = rolled;
+  if (available(account) + amount < 0) {
+    return fail({ kind: "insufficient_quota", needed: -amount, available: available(account) });
+  }
+  const bought = Math.max(account.bought + amount, 0);
+  const plan = account.plan + (account.bought + amount - bought);
+  const adjusted = record({ ...account, bought, plan, adjusted: account.adjusted + amount }, now, [["adjust", amount, reason]]);
+  return ok({ account: adjusted.account, entries: [...rolled.entries, ...adjusted.entries] });
+}
+
 /**
  * A hold for one task, or the reason why not. `existing`: the task's hold where there is one already, so that a repeated
  * call holds once; a hold that was resolved stays resolved.
@@ -128,7 +142,8 @@ export function reserve(
   now: number,
 ): Result<Change & { hold: Hold }, Refusal> {
   if (existing !== null) {
-    return existing.state === "released" ? fail({ kind: "not_started" }) : ok({ account: before, entries: [], hold: existing });
+    const gone = existing.state === "released" || existing.state === "withdrawn";
+    return gone ? fail({ kind: "not_started" }) : ok({ account: before, entries: [], hold: existing });
   }
   const rolled = rollOver(before, now);
   const { account } = rolled;
@@ -160,7 +175,12 @@ export function settle(before: Account, hold: Hold | null, now: number): (Change
 }
 
 /** Gives a hold back: plan credits to the plan if its period is still on, else they expire. Null as for `settle`. */
-export function release(before: Account, hold: Hold | null, now: number): (Change & { hold: Hold }) | null {
+export function release(
+  before: Account,
+  hold: Hold | null,
+  now: number,
+  state: "released" | "withdrawn" = "released",
+): (Change & { hold: Hold }) | null {
   if (hold?.state !== "held") return null;
   const lapsed = hold.period === before.period ? 0 : hold.fromPlan;
   const account = {
@@ -173,7 +193,7 @@ export function release(before: Account, hold: Hold | null, now: number): (Chang
     ["release", hold.credits, hold.id],
     ["expire", lapsed, hold.period],
   ]);
-  return { ...change, hold: { ...hold, state: "released" } };
+  return { ...change, hold: { ...hold, state } };
 }
 
 export function available(account: Account): number {
@@ -226,6 +246,7 @@ function record(account: Account, at: number, lines: [EntryKind, number, string 
 
 const yearAndMonth = new Intl.DateTimeFormat("sv-SE", { timeZone: "UTC", year: "numeric", month: "2-digit" });
 
-function periodOf(now: number): string {
+/** The calendar month (UTC) of a time, as `2026-11`. */
+export function periodOf(now: number): string {
   return yearAndMonth.format(now);
 }

@@ -87,3 +87,22 @@ export function catalogue(overrides: ModelOverrides = {}): Catalogue {
   const entries = MODEL_NAMES.map((name) => [name, { name, ...MODELS[name], ...overrides[name] }]);
   return Object.fromEntries(entries) as Catalogue;
 }
+
+/** What an operator changed about a model while the gateway runs. Null: as the catalogue has it. */
+export interface ModelSwitch {
+  /** Why it is off; null: it is on. */
+  readonly off: string | null;
+  readonly credits: number | null;
+  readonly upsampleCredits: number | null;
+}
+
+export type ModelSwitches = Partial<Record<ModelName, ModelSwitch>>;
+
+/** The catalogue as it is sold now. */
+export function withSwitches(models: Catalogue, switches: ModelSwitches): Catalogue {
+  const entries = Object.values(models).map((model) => {
+    const { credits = null, upsampleCredits = null } = switches[model.name] ?? {};
+    return [model.name, { ...model, credits: credits ?? model.credits, upsampleCredits: upsampleCredits ?? model.upsampleCredits }];
+  });
+  return Object.fromEntries(entries) as Catalogue;
+}

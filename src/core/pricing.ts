@@ -1,8 +1,17 @@
 import type { Generation } from "./generation.ts";
 import type { Catalogue } from "./models.ts";
 
-/** The price of a generation in whole credits, fixed at create: the hold is for exactly this, and the charge never exceeds it. */
-export function quote(models: Catalogue, generation: Generation): number {
-  const model = models[generation.model];
-  return model.credits + (generation.upsample ? model.upsampleCredits : 0);
+export interface Quote {
+  /** Whole credits. */
+  readonly credits: number;
+  /** How they come about, as `40 per video + 20 upsampled = 60`. */
+  readonly formula: string;
+}
+
+/** The price of a generation, fixed at create: the hold is for exactly this, and the charge never exceeds it. */
+export function quote(models: Catalogue, generation: Generation): Quote {
+  const { credits, upsampleCredits } = models[generation.model];
+  if (!generation.upsample) return { credits, formula: `${credits} per video` };
+  const total = credits + upsampleCredits;
+  return { credits: total, formula: `${credits} per video + ${upsampleCredits} upsampled = ${total}` };
 }

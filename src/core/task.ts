@@ -15,6 +15,9 @@ export interface TaskSpec {
   readonly id: string;
   readonly tenant: string;
   readonly mode: Mode;
+  /** The API key and the request that it was created with, for the operator. */
+  readonly keyId: string;
+  readonly requestId: string;
   readonly generation: Generation;
   /** The prompt that is sent to the provider: rewritten, or as it came. */
   readonly prompt: string;
@@ -58,8 +61,13 @@ export type Outcome =
   | { readonly kind: "completed"; readonly video: StoredVideo }
   | { readonly kind: "failed"; readonly reason: FailureCode; readonly upload: Upload | null };
 
-/** `since`: when the status as tenants see it last changed. */
-type Common = TaskSpec & { readonly schema: typeof TASK_SCHEMA; readonly since: number; readonly attempts: readonly Attempt[] };
+/** `since`: when the status as tenants see it last changed. `timeline`: when it came into which state, the oldest first. */
+type Common = TaskSpec & {
+  readonly schema: typeof TASK_SCHEMA;
+  readonly since: number;
+  readonly attempts: readonly Attempt[];
+  readonly timeline: readonly { readonly at: number; readonly status: Task["status"] }[];
+};
 
 type Watching = {
   readonly operation: Json;
@@ -104,6 +112,10 @@ export type TaskEvent =
   | { type: "store_failed"; retryAfterMs: number | null }
   | { type: "settled" }
   | { type: "cancel" }
+  /** An operator ends it, whatever a provider is doing with it. */
+  | { type: "abandon" }
+  /** What is left of an ended task is to go now. */
+  | { type: "discard" }
   | { type: "purged" }
   /** The step could not be done now, and nothing is known to have changed. */
   | { type: "try_again" };
@@ -120,11 +132,15 @@ const STORING_GRACE_MS = 8 * 60_000;
 /** A repeated ledger call waits a part of the time already spent on it. */
 const SETTLE_GROWTH = 0.5;
 const PURGE_RETRY_MS = 60_000;
+/** A task that is refused for half an hour comes by often; the first and the latest of it is what helps. */
+const TIMELINE_LENGTH = 60;
 /** The longest any single step may be asked to wait by a provider. */
 const RETRY_AFTER_CAP_MS = 5 * 60_000;
 
 export function startTask(spec: TaskSpec): QueuedTask {
-  return { ...spec, schema: TASK_SCHEMA, since: spec.createdAt, attempts: [], status: "queued", notBefore: spec.createdAt };
+  const { createdAt } = spec;
+  const timeline = [{ at: createdAt, status: "queued" as const }];
+  return { ...spec, schema: TASK_SCHEMA, since: createdAt, attempts: [], timeline, status: "queued", notBefore: createdAt };
 }
 
 export function isTerminal(task: Task): task is CompletedTask | FailedTask {
@@ -172,7 +188,7 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   if (route === null || model === null) return beginSettle(failing(task, "upstream_rejected", now), now);
   const medianMs = route.medianMs ?? task.medianMs;
   const attempt: Attempt = { provider: route.provider, model, startedAt: now, medianMs, outcome: "open" };
-  const submitting: SubmittingTask = { ...common(task), status: "submitting", attempts: [...task.attempts, attempt] };
+  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...task.attempts, attempt] };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
 }
 
@@ -204,8 +220,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "submitted":
       if (task.status !== "submitting") return task;
       return {
-        ...common(task),
-        status: "running",
+        ...moved(task, "running", now),
         prompt: event.prompt ?? task.prompt,
         attempts: closeAttempt(task, "accepted"),
         since: laterOf(task, now),
@@ -221,7 +236,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
       const failures = attempts.filter((attempt) => attempt.outcome === "busy" || attempt.outcome === "refused").length;
       const wait = retryAfter(event.retryAfterMs) ?? backoff(failures, 2_000, 60_000, task.id);
-      return { ...common(task), status: "queued", attempts, notBefore: now + wait };
+      return { ...moved(task, "queued", now), attempts, notBefore: now + wait };
     }
     case "submit_unknown":
       if (task.status !== "submitting") return task;
@@ -242,8 +257,9 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     }
     case "succeeded": {
       if (task.status !== "running") return task;
-      const { lastPoll: _, ...watching } = task;
-      return { ...watching, status: "storing", source: event.source, tries: 0, upload: null, notBefore: now };
+      const { operation, misses, spoiled } = task;
+      const watching = { operation, misses, spoiled, notBefore: now };
+      return { ...moved(task, "storing", now), ...watching, source: event.source, tries: 0, upload: null };
     }
     case "spoiled": {
       if (task.status !== "running" && task.status !== "storing") return task;
@@ -251,8 +267,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       const { operation, spoiled } = task;
       const wait = backoff(spoiled + 1, 2_000, 60_000, task.id);
       return {
-        ...common(task),
-        status: "running",
+        ...moved(task, "running", now),
         operation,
         misses: 0,
         spoiled: spoiled + 1,
@@ -272,13 +287,17 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     }
     case "settled": {
       if (task.status !== "settling") return task;
-      const done = { ...common(task), since: laterOf(task, now), expiresAt: now + task.retentionMs };
+      const end = { since: laterOf(task, now), expiresAt: now + task.retentionMs };
       return task.outcome.kind === "completed"
-        ? { ...done, status: "completed", video: task.outcome.video }
-        : { ...done, status: "failed", reason: task.outcome.reason };
+        ? { ...moved(task, "completed", now), ...end, video: task.outcome.video }
+        : { ...moved(task, "failed", now), ...end, reason: task.outcome.reason };
     }
     case "cancel": // Only what no provider has seen can be taken back for certain.
       return task.status === "queued" ? failing(task, "cancelled", now) : task;
+    case "abandon":
+      return isTerminal(task) || task.status === "settling" ? task : failing(task, "cancelled", now);
+    case "discard":
+      return isTerminal(task) && task.expiresAt > now ? { ...task, expiresAt: now } : task;
     case "purged":
       return isTerminal(task) && now >= task.expiresAt ? null : task;
     case "try_again":
@@ -310,7 +329,7 @@ export function orphanOf(task: SettlingTask): Attempt | null {
   const attempt = task.attempts.at(-1);
   const unfinished: readonly FailureCode[] = ["upstream_ambiguous", "upstream_lost", "timeout", "internal_error"];
   const undelivered: readonly FailureCode[] = ["upstream_invalid_result", "upstream_asset_expired"];
-  const owed = [...unfinished, ...undelivered].includes(task.outcome.reason);
+  const owed = [...unfinished, ...undelivered, "cancelled"].includes(task.outcome.reason);
   return owed && attempt !== undefined && (attempt.outcome === "accepted" || attempt.outcome === "unknown") ? attempt : null;
 }
 
@@ -350,11 +369,14 @@ function failing(task: Task, reason: FailureCode, now: number): SettlingTask {
 }
 
 function settling(task: Task, outcome: Outcome, now: number): SettlingTask {
-  return { ...common(task), status: "settling", outcome, settlingSince: now };
+  return { ...moved(task, "settling", now), outcome, settlingSince: now };
 }
 
-function common(task: Task): Common {
-  const { id, tenant, mode, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts } =
-    task;
-  return { id, tenant, mode, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts };
+/** What every state has, in another state. */
+function moved<Status extends Task["status"]>(task: Task, status: Status, now: number): Common & { readonly status: Status } {
+  const { id, tenant, mode, keyId, requestId, generation, prompt, credits } = task;
+  const { createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts } = task;
+  const wish = { id, tenant, mode, keyId, requestId, generation, prompt, credits, createdAt, deadlineAt, medianMs, retentionMs };
+  const kept = task.timeline.length < TIMELINE_LENGTH ? task.timeline : task.timeline.filter((_, index) => index !== 1);
+  return { ...wish, schema, since, attempts, timeline: [...kept, { at: now, status }], status };
 }

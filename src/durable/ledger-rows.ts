@@ -1,11 +1,10 @@
-// The ledger's tables. WITHOUT ROWID where the key is text, because a row then bills once and not twice.
-// A task's row is keyed by (created_at, id), and both are readable from its id: no secondary index.
-import type { Scope } from "../core/api-key.ts";
+// The ledger's tables but for its keys. WITHOUT ROWID where the key is text, because a row then bills once and not twice.
+// A task's row is keyed by (created_at, id), and both are readable from its id: no secondary index. One home of a hold, the task's
+// place in the tenant's index, and the fingerprint that an SDK's retry is known by.
+import type { Claim } from "../core/idempotency.ts";
 import type { Change, Entry, Hold } from "../core/ledger.ts";
 import { createdAtSecondsOf } from "../core/task-id.ts";
-import type { KeySpec, Orphan, ReserveAsk } from "../ports.ts";
-
-export type KeyRow = KeySpec & { readonly revoked: boolean };
+import type { Orphan, OrphanView, ReserveAsk, UsageRow } from "../ports.ts";
 
 /** A row that the watchdog looks at. */
 export interface LiveRow {
@@ -17,6 +16,15 @@ export interface LiveRow {
 
 /** A place in the order of the rows. */
 export type RowPlace = Pick<LiveRow, "createdAtSeconds" | "id">;
+
+export type HoldRow = Hold & {
+  readonly keyId: string;
+  readonly model: string;
+  readonly heldSince: number;
+  readonly deadlineAt: number;
+};
+
+const HOLD_COLUMNS = "id, created_at, key_id, model, credits, from_plan, period, state, deadline_at";
 
 export class LedgerRows {
   readonly #sql: SqlStorage;
@@ -31,31 +39,29 @@ export class LedgerRows {
       CREATE TABLE IF NOT EXISTS tasks (
         created_at INTEGER NOT NULL, id TEXT NOT NULL, key_id TEXT NOT NULL, model TEXT NOT NULL,
         credits INTEGER NOT NULL, from_plan INTEGER NOT NULL, period TEXT NOT NULL, state TEXT NOT NULL, deadline_at INTEGER NOT NULL,
+        request_id TEXT NOT NULL, fingerprint TEXT NOT NULL,
         PRIMARY KEY (created_at, id)
       ) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, task TEXT NOT NULL, fingerprint TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, amount INTEGER NOT NULL, ref TEXT);
-      CREATE TABLE IF NOT EXISTS keys (
-        id TEXT PRIMARY KEY, hash TEXT NOT NULL, scopes TEXT NOT NULL, expires_at INTEGER, revoked INTEGER NOT NULL
+      CREATE TABLE IF NOT EXISTS usage (
+        day TEXT NOT NULL, model TEXT NOT NULL, key_id TEXT NOT NULL, status TEXT NOT NULL,
+        count INTEGER NOT NULL, credits INTEGER NOT NULL, video_ms INTEGER NOT NULL,
+        PRIMARY KEY (day, model, key_id, status)
       ) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS orphans (
-        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, task TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, reason TEXT NOT NULL
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, task TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, reason TEXT NOT NULL,
+        written_off_at INTEGER, written_off_reason TEXT
       );`);
   }
 
-  hold(id: string): Hold | null {
-    const row = this.#sql
-      .exec<{ credits: number; from_plan: number; period: string; state: Hold["state"] }>(
-        "SELECT credits, from_plan, period, state FROM tasks WHERE created_at = ? AND id = ?",
-        createdAtSecondsOf(id),
-        id,
-      )
-      .toArray()[0];
-    return row === undefined ? null : { id, credits: row.credits, fromPlan: row.from_plan, period: row.period, state: row.state };
+  hold(id: string): HoldRow | null {
+    return this.#holds("WHERE created_at = ? AND id = ?", createdAtSecondsOf(id), id)[0] ?? null;
   }
 
   insertHold(hold: Hold, ask: ReserveAsk): void {
     this.#sql.exec(
-      "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       createdAtSecondsOf(hold.id),
       hold.id,
       ask.keyId,
@@ -65,6 +71,8 @@ export class LedgerRows {
       hold.period,
       hold.state,
       ask.deadlineAt,
+      ask.requestId,
+      ask.claim.fingerprint,
     );
   }
 
@@ -75,6 +83,43 @@ export class LedgerRows {
   /** An open hold stays: whatever asked for this, the credits are not accounted for yet. */
   deleteResolved(id: string): void {
     this.#sql.exec("DELETE FROM tasks WHERE created_at = ? AND id = ? AND state <> 'held'", createdAtSecondsOf(id), id);
+  }
+
+  claim(key: string, now: number): { task: string; fingerprint: string } | null {
+    return (
+      this.#sql
+        .exec<{ task: string; fingerprint: string }>("SELECT task, fingerprint FROM claims WHERE key = ? AND until > ?", key, now)
+        .toArray()[0] ?? null
+    );
+  }
+
+  putClaim({ key, fingerprint }: Claim, task: string, until: number): void {
+    if (key !== null) this.#sql.exec("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", key, task, fingerprint, until);
+  }
+
+  deleteClaimsUntil(now: number): void {
+    this.#sql.exec("DELETE FROM claims WHERE until <= ?", now);
+  }
+
+  /** The latest hold of that fingerprint made at `fromMs` or later. */
+  latestOf(fingerprint: string, fromMs: number): HoldRow | null {
+    return (
+      this.#holds(
+        "WHERE created_at >= ? AND fingerprint = ? ORDER BY created_at DESC LIMIT 1",
+        Math.floor(fromMs / 1000),
+        fingerprint,
+      )[0] ?? null
+    );
+  }
+
+  /** Walks the tenant's rows, newest first: a request's id is looked for by a person, and has no index to keep. */
+  ofRequest(requestId: string): string | null {
+    return this.#ids("WHERE request_id = ? ORDER BY created_at DESC LIMIT 1", requestId)[0] ?? null;
+  }
+
+  idsAfter(after: string | null, limit: number): string[] {
+    const place = after === null ? [0, ""] : [createdAtSecondsOf(after), after];
+    return this.#ids("WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?", ...place, limit);
   }
 
   insertEntries(entries: Change["entries"]): void {
@@ -89,6 +134,46 @@ export class LedgerRows {
     );
   }
 
+  journalBefore(seq: number, limit: number): Entry[] {
+    return this.#sql
+      .exec<{ [Column in keyof Entry]: Entry[Column] }>(
+        "SELECT seq, at, kind, amount, ref FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+        seq,
+        limit,
+      )
+      .toArray();
+  }
+
+  countUsage({ day, model, keyId, status, count, credits, videoMs }: UsageRow): void {
+    this.#sql.exec(
+      `INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (day, model, key_id, status)
+       DO UPDATE SET count = count + excluded.count, credits = credits + excluded.credits, video_ms = video_ms + excluded.video_ms`,
+      day,
+      model,
+      keyId,
+      status,
+      count,
+      credits,
+      videoMs,
+    );
+  }
+
+  /** Both days included. */
+  usage(fromDay: string, toDay: string): UsageRow[] {
+    return this.#sql
+      .exec<{
+        day: string;
+        model: string;
+        key_id: string;
+        status: UsageRow["status"];
+        count: number;
+        credits: number;
+        video_ms: number;
+      }>("SELECT * FROM usage WHERE day BETWEEN ? AND ? ORDER BY day, model, key_id, status", fromDay, toDay)
+      .toArray()
+      .map(({ key_id: keyId, video_ms: videoMs, ...row }) => ({ ...row, keyId, videoMs }));
+  }
+
   insertOrphan(at: number, taskId: string, { attempt, reason }: Orphan): void {
     this.#sql.exec(
       "INSERT INTO orphans (at, task, provider, model, reason) VALUES (?, ?, ?, ?, ?)",
@@ -100,27 +185,19 @@ export class LedgerRows {
     );
   }
 
-  key(id: string): KeyRow | null {
-    return this.#keyRows("WHERE id = ?", id)[0] ?? null;
+  orphansBefore(seq: number, limit: number): OrphanView[] {
+    return this.#orphans("WHERE seq < ? ORDER BY seq DESC LIMIT ?", seq, limit);
   }
 
-  keys(): KeyRow[] {
-    return this.#keyRows("ORDER BY id");
-  }
-
-  putKey({ id, hash, scopes, expiresAt }: KeySpec): void {
+  /** Once; a later reason changes nothing. */
+  writeOff(seq: number, at: number, reason: string): OrphanView | null {
     this.#sql.exec(
-      `INSERT INTO keys VALUES (?, ?, ?, ?, 0)
-       ON CONFLICT (id) DO UPDATE SET scopes = excluded.scopes, expires_at = excluded.expires_at WHERE hash = excluded.hash`,
-      id,
-      hash,
-      scopes.join(),
-      expiresAt,
+      "UPDATE orphans SET written_off_at = ?, written_off_reason = ? WHERE seq = ? AND written_off_at IS NULL",
+      at,
+      reason,
+      seq,
     );
-  }
-
-  revokeKey(id: string): void {
-    this.#sql.exec("UPDATE keys SET revoked = 1 WHERE id = ?", id);
+    return this.#orphans("WHERE seq = ?", seq)[0] ?? null;
   }
 
   /** Oldest first, created at `fromSeconds` or later. */
@@ -142,39 +219,67 @@ export class LedgerRows {
 
   /** Resolved rows created before `beforeSeconds`: their tasks should have purged themselves. */
   leftOver(beforeSeconds: number, limit: number): string[] {
+    return this.#ids("WHERE created_at < ? AND state <> 'held' ORDER BY created_at LIMIT ?", beforeSeconds, limit);
+  }
+
+  #holds(where: string, ...values: (number | string)[]): HoldRow[] {
     return this.#sql
-      .exec<{ id: string }>(
-        "SELECT id FROM tasks WHERE created_at < ? AND state <> 'held' ORDER BY created_at LIMIT ?",
-        beforeSeconds,
-        limit,
-      )
+      .exec<{
+        id: string;
+        created_at: number;
+        key_id: string;
+        model: string;
+        credits: number;
+        from_plan: number;
+        period: string;
+        state: Hold["state"];
+        deadline_at: number;
+      }>(`SELECT ${HOLD_COLUMNS} FROM tasks ${where}`, ...values)
+      .toArray()
+      .map((row) => ({
+        id: row.id,
+        heldSince: row.created_at * 1000,
+        keyId: row.key_id,
+        model: row.model,
+        credits: row.credits,
+        fromPlan: row.from_plan,
+        period: row.period,
+        state: row.state,
+        deadlineAt: row.deadline_at,
+      }));
+  }
+
+  #live(where: string, ...values: (number | string)[]): LiveRow[] {
+    return this.#holds(`WHERE ${where}`, ...values).map(({ id, heldSince, deadlineAt }) => ({
+      id,
+      deadlineAt,
+      createdAtSeconds: heldSince / 1000,
+    }));
+  }
+
+  #ids(where: string, ...values: (number | string)[]): string[] {
+    return this.#sql
+      .exec<{ id: string }>(`SELECT id FROM tasks ${where}`, ...values)
       .toArray()
       .map(({ id }) => id);
   }
 
-  #live(where: string, ...values: (number | string)[]): LiveRow[] {
+  #orphans(where: string, ...values: number[]): OrphanView[] {
     return this.#sql
-      .exec<{ created_at: number; id: string; deadline_at: number }>(
-        `SELECT created_at, id, deadline_at FROM tasks WHERE ${where}`,
-        ...values,
-      )
+      .exec<{
+        seq: number;
+        at: number;
+        task: string;
+        provider: string;
+        model: string;
+        reason: string;
+        written_off_at: number | null;
+        written_off_reason: string | null;
+      }>(`SELECT * FROM orphans ${where}`, ...values)
       .toArray()
-      .map((row) => ({ id: row.id, deadlineAt: row.deadline_at, createdAtSeconds: row.created_at }));
-  }
-
-  #keyRows(rest: string, ...values: string[]): KeyRow[] {
-    return this.#sql
-      .exec<{ id: string; hash: string; scopes: string; expires_at: number | null; revoked: number }>(
-        `SELECT id, hash, scopes, expires_at, revoked FROM keys ${rest}`,
-        ...values,
-      )
-      .toArray()
-      .map((row) => ({
-        id: row.id,
-        hash: row.hash,
-        scopes: row.scopes.split(",") as Scope[],
-        expiresAt: row.expires_at,
-        revoked: row.revoked === 1,
+      .map(({ written_off_at: at, written_off_reason: reason, ...row }) => ({
+        ...row,
+        writtenOff: at === null ? null : { at, reason: reason ?? "" },
       }));
   }
 }

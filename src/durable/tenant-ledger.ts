@@ -1,59 +1,137 @@
 // One tenant's credits, keys and tasks in one mode: the judge of every spending call. Each change is one synchronous transaction
-// of what core/ledger decided. It alone writes the tenant's records in KV, and its alarm watches over its live tasks.
+// of what the core decided, and books that would not add up are not written. Its alarm watches over its live tasks.
 import { DurableObject } from "cloudflare:workers";
 import type { Mode } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
-import { available, brokenInvariant, configure, grant, openAccount, release, reserve, settle, usageOf } from "../core/ledger.ts";
-import type { Account, Change, Hold } from "../core/ledger.ts";
-import { admitByCopy, isPublishDue, type Ask, type Limits } from "../core/quota.ts";
+import { IDEMPOTENCY_MS, SDK_RETRY_MS, type Claim } from "../core/idempotency.ts";
+import { refundKey, spendKey } from "../core/key-rules.ts";
+import * as ledger from "../core/ledger.ts";
+import type { Account, Change, Entry } from "../core/ledger.ts";
+import type { Limits, TenantStatus } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import type { KeySpec, LedgerPort, ReserveAsk, Reserved, Settlement, TenantRecord } from "../ports.ts";
+import type {
+  AccountView,
+  BooksPort,
+  KeySpec,
+  KeyView,
+  LedgerPort,
+  OrphanView,
+  ReserveAsk,
+  Reserved,
+  Settlement,
+  TaskPort,
+  UsageRow,
+} from "../ports.ts";
 import { wire } from "../wire.ts";
-import { LedgerRows, type KeyRow } from "./ledger-rows.ts";
+import { LedgerCopies } from "./ledger-copies.ts";
+import { LedgerKeys, type KeyRow } from "./ledger-keys.ts";
+import { LedgerRows, type HoldRow } from "./ledger-rows.ts";
 import { Watchdog } from "./watchdog.ts";
 
 const ACCOUNT = "account";
+/** Why the ledger is read-only: set when its books would not have added up. */
+const FROZEN = "frozen";
 const REPUBLISHED = "republished_at";
 const DAY_MS = 24 * 60 * 60_000;
 const SURPRISED_MS = 30_000;
 
-export class TenantLedger extends DurableObject<Cloudflare.Env> implements LedgerPort {
+export class TenantLedger extends DurableObject<Cloudflare.Env> implements LedgerPort, BooksPort {
   readonly #rows = new LedgerRows(this.ctx.storage.sql);
+  readonly #keys = new LedgerKeys(this.ctx.storage.sql);
+  readonly #copies = new LedgerCopies(ownerOf(this.ctx.id), () => wire(this.env).tenants);
   readonly #watchdog = new Watchdog(this.#rows, this.ctx.storage, {
     poke: async (id) => this.#task(id).poke(),
     tombstone: async (id) => this.#task(id).tombstone(),
-    release: async (id) => this.resolve(id, { kind: "release", orphan: null }),
+    withdraw: async (id) => this.resolve(id, { kind: "withdraw" }),
   });
-  /** The copy that KV was last given, as far as this instance knows. */
-  #published: TenantRecord | null = null;
 
   async reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>> {
     const now = Date.now();
     const account = this.#account();
-    if (account === null) return fail({ kind: "invalid_api_key" });
-    const refusal = judgeKey(this.#rows.key(ask.keyId), now);
-    if (refusal !== null) return fail(refusal);
-    const reserved = this.#hold(account, ask, now);
+    const key = account && this.#keys.get(ask.keyId);
+    if (account === null || key === null) return fail({ kind: "invalid_api_key" });
+    if (this.#frozen !== null) return fail({ kind: "account_read_only" });
+    const reserved = this.#guarded(() => this.#reserve(account, key, ask, now));
+    if (reserved === null) return fail({ kind: "account_read_only" });
     this.#publishIfDue(reserved.ok ? null : ask, now);
-    if (!reserved.ok) return reserved;
-    await this.#watchdog.watch(ask.deadlineAt);
-    const after = reserved.value.account;
-    return ok({ available: available(after), retentionMs: after.limits.retentionDays * DAY_MS });
+    if (reserved.ok && reserved.value.kind === "held") await this.#watchdog.watch(ask.deadlineAt);
+    return reserved;
+  }
+
+  #reserve(account: Account, key: KeyRow, ask: ReserveAsk, now: number): Result<Reserved, Refusal> {
+    const earlier = ask.claim.looks ? this.#earlier(ask.claim, now) : null;
+    if (earlier !== null && !earlier.ok) return earlier;
+    const view = { usage: ledger.usageOf(account), retentionMs: account.limits.retentionDays * DAY_MS };
+    const spent = spendKey(key, key.use, ask, ledger.periodOf(now), now);
+    if (earlier !== null) {
+      // Spends nothing more, so that a budget that is used up does not matter; that the key may be used at all does.
+      const barred = !spent.ok && spent.error.kind !== "key_budget_exceeded";
+      return barred ? spent : ok({ ...view, kind: "earlier", ...earlier.value, id: earlier.value.id });
+    }
+    const existing = this.#rows.hold(ask.id);
+    if (!spent.ok && existing === null) return spent;
+    const held = ledger.reserve(account, existing, ask, now);
+    if (!held.ok) return held;
+    if (existing === null) {
+      this.#write(held.value);
+      this.#rows.insertHold(held.value.hold, ask);
+      this.#rows.putClaim(ask.claim, ask.id, now + IDEMPOTENCY_MS);
+      if (key.budget !== null && spent.ok) this.#keys.setUse(key.id, spent.value);
+    }
+    return ok({ ...view, usage: ledger.usageOf(held.value.account), kind: "held" });
+  }
+
+  /** The task that stands for the same wish already. One that never started stands for nothing. */
+  #earlier(claim: Claim, now: number): Result<HoldRow, Refusal> | null {
+    const claimed = claim.key === null ? null : this.#rows.claim(claim.key, now);
+    const hold = claimed
+      ? this.#rows.hold(claimed.task)
+      : claim.key === null
+        ? this.#rows.latestOf(claim.fingerprint, now - SDK_RETRY_MS)
+        : null;
+    if (hold === null || hold.state === "withdrawn") return null;
+    return claimed === null || claimed.fingerprint === claim.fingerprint ? ok(hold) : fail({ kind: "idempotency_key_reused" });
   }
 
   async resolve(taskId: string, settlement: Settlement): Promise<void> {
     const now = Date.now();
-    this.ctx.storage.transactionSync(() => {
+    if (this.#frozen !== null) throw new FrozenError();
+    const resolved = this.#guarded(() => {
       const account = this.#account();
-      if (account === null) return;
       const hold = this.#rows.hold(taskId);
-      const change: (Change & { hold: Hold }) | null = (settlement.kind === "charge" ? settle : release)(account, hold, now);
-      if (change === null) return;
+      if (account === null || hold === null) return true;
+      const change =
+        settlement.kind === "charge"
+          ? ledger.settle(account, hold, now)
+          : ledger.release(account, hold, now, settlement.kind === "withdraw" ? "withdrawn" : "released");
+      if (change === null) return true;
       this.#write(change);
       this.#rows.resolveHold(change.hold);
-      if (settlement.kind === "release" && settlement.orphan !== null) this.#rows.insertOrphan(now, taskId, settlement.orphan);
+      this.#account_for(hold, settlement, now);
+      return true;
     });
+    if (resolved === null) throw new FrozenError();
     this.#publishIfDue(null, now);
+  }
+
+  /** What follows from the end of a task, besides its credits. */
+  #account_for(hold: HoldRow, settlement: Settlement, now: number): void {
+    const key = settlement.kind === "charge" ? null : this.#keys.get(hold.keyId);
+    if (key !== null && key.budget !== null) this.#keys.setUse(key.id, refundKey(key.use, hold.credits, hold.period));
+    if (settlement.kind === "withdraw") return;
+    const day = new Date(now).toISOString().slice(0, 10);
+    const { model, keyId } = hold;
+    const done = settlement.kind === "charge";
+    this.#rows.countUsage({
+      day,
+      model,
+      keyId,
+      status: done ? "completed" : "failed",
+      count: 1,
+      credits: done ? hold.credits : 0,
+      videoMs: done ? settlement.videoMs : 0,
+    });
+    if (settlement.kind === "release" && settlement.orphan !== null) this.#rows.insertOrphan(now, hold.id, settlement.orphan);
   }
 
   async forget(taskId: string): Promise<void> {
@@ -64,46 +142,106 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     return this.#account() === null ? [] : taskIds.filter((id) => this.#rows.hold(id) !== null);
   }
 
-  async configure(settings: { status?: "active" | "suspended"; limits?: Limits }): Promise<void> {
-    const now = Date.now();
-    this.#rows.createTables();
-    this.ctx.storage.transactionSync(() => {
-      const account = this.#account();
-      if (account === null) {
-        if (settings.limits === undefined) throw new Error("a ledger is opened with limits");
-        this.#write(openAccount(settings.limits, now));
-      } else {
-        this.#write(configure(account, settings, now));
-      }
-    });
-    await this.#republish();
-  }
-
-  async grant(amount: number, reason: string): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#write(grant(this.#opened(), amount, reason, Date.now())));
-    await this.#publish();
-  }
-
-  async putKey(key: KeySpec): Promise<void> {
-    this.#opened();
-    this.#rows.putKey(key);
-    await this.#publishKeys();
-  }
-
-  async revokeKey(keyId: string): Promise<void> {
-    this.#opened();
-    this.#rows.revokeKey(keyId);
-    await this.#publishKeys();
-  }
-
   async tend(): Promise<void> {
     const account = this.#account();
     if (account === null) return;
     const now = Date.now();
     const grown = account.limits.retentionDays * DAY_MS + DAY_MS;
     await this.#watchdog.tend(now, Math.floor((now - grown) / 1000));
+    this.#rows.deleteClaimsUntil(now);
     const last = this.ctx.storage.kv.get<number>(REPUBLISHED) ?? 0;
-    if (now - last >= DAY_MS) await this.#republish();
+    if (now - last >= DAY_MS) await this.republish();
+  }
+
+  async configure(settings: { status?: TenantStatus; limits?: Limits }): Promise<void> {
+    const now = Date.now();
+    const account = this.#account();
+    if (account === null && settings.limits === undefined) throw new Error("a ledger is opened with limits");
+    this.#rows.createTables();
+    this.#keys.createTable();
+    // Once the books add up again, an operator's change opens them.
+    if (settings.status === "active" && this.#frozen !== null && this.#addsUp()) this.ctx.storage.kv.delete(FROZEN);
+    this.#change((before) =>
+      before === null ? ledger.openAccount(settings.limits as Limits, now) : ledger.configure(before, settings, now),
+    );
+    await this.republish();
+  }
+
+  async account(): Promise<AccountView | null> {
+    const account = this.#account();
+    if (account === null) return null;
+    const { account: now } = ledger.rollOver(account, Date.now());
+    const { granted, adjusted, held, spent, expired, period } = now;
+    return { ...ledger.usageOf(now), granted, adjusted, held, spent, expired, period, frozen: this.#frozen };
+  }
+
+  async grant(amount: number, reason: string): Promise<void> {
+    this.#change((account) => ledger.grant(opened(account), amount, reason, Date.now()));
+    await this.#publish();
+  }
+
+  async adjust(amount: number, reason: string): Promise<Result<null, Refusal>> {
+    const adjusted = ledger.adjust(opened(this.#account()), amount, reason, Date.now());
+    if (!adjusted.ok) return adjusted;
+    this.#change(() => adjusted.value);
+    await this.#publish();
+    return ok(null);
+  }
+
+  async journal(before: number | null, limit: number): Promise<Entry[]> {
+    return this.#account() === null ? [] : this.#rows.journalBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
+  }
+
+  async recompute(): Promise<ReturnType<typeof ledger.foldJournal>> {
+    return ledger.foldJournal(this.#account() === null ? [] : this.#rows.journal());
+  }
+
+  async usage(fromDay: string, toDay: string): Promise<UsageRow[]> {
+    return this.#account() === null ? [] : this.#rows.usage(fromDay, toDay);
+  }
+
+  async putKey(key: KeySpec): Promise<void> {
+    opened(this.#account());
+    this.#keys.put(key);
+    await this.#publishKeys();
+  }
+
+  async keys(): Promise<KeyView[]> {
+    return this.#account() === null ? [] : this.#keys.all().map(({ hash: _, ...view }) => view);
+  }
+
+  async endKey(keyId: string, how: { expiresAt: number } | { revokedAt: number }): Promise<boolean> {
+    if (this.#account() === null || this.#keys.get(keyId) === null) return false;
+    this.#keys.end(keyId, how);
+    await this.#publishKeys();
+    return true;
+  }
+
+  async orphans(before: number | null, limit: number): Promise<OrphanView[]> {
+    return this.#account() === null ? [] : this.#rows.orphansBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
+  }
+
+  async writeOff(seq: number, reason: string): Promise<OrphanView | null> {
+    return this.#account() === null ? null : this.#rows.writeOff(seq, Date.now(), reason);
+  }
+
+  async taskOfRequest(requestId: string): Promise<string | null> {
+    return this.#account() === null ? null : this.#rows.ofRequest(requestId);
+  }
+
+  async holdState(taskId: string): Promise<HoldRow["state"] | null> {
+    return this.#account() === null ? null : (this.#rows.hold(taskId)?.state ?? null);
+  }
+
+  async taskIds(after: string | null, limit: number): Promise<string[]> {
+    return this.#account() === null ? [] : this.#rows.idsAfter(after, limit);
+  }
+
+  async republish(): Promise<void> {
+    if (this.#account() === null) return;
+    await this.#publish();
+    await this.#publishKeys();
+    this.ctx.storage.kv.put(REPUBLISHED, Date.now());
   }
 
   // Never throws, for the platform's reason: see durable/video-task.
@@ -111,93 +249,74 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     try {
       if (this.#account() !== null) await this.#watchdog.run(Date.now());
     } catch (error) {
-      console.error(
-        JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }),
-      );
+      this.#log("alarm_failed", (error as Error).name);
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
     }
   }
 
-  #hold(account: Account, ask: ReserveAsk, now: number): ReturnType<typeof reserve> {
+  /** One transaction. Null: it would have broken the books, so that nothing was written and nothing more will be. */
+  #guarded<Value>(work: () => Value): Value | null {
     try {
-      return this.ctx.storage.transactionSync(() => {
-        const existing = this.#rows.hold(ask.id);
-        const result = reserve(account, existing, ask, now);
-        if (result.ok && existing === null) {
-          this.#write(result.value);
-          this.#rows.insertHold(result.value.hold, ask);
-        }
-        return result;
-      });
+      return this.ctx.storage.transactionSync(work);
     } catch (error) {
-      // Rolled back and alerted. For the caller it is a no like any other: nothing was started.
-      if (error instanceof BrokenBooksError) return fail({ kind: "not_started" });
-      throw error;
+      if (!(error instanceof BrokenBooksError)) throw error;
+      this.ctx.storage.kv.put(FROZEN, error.message);
+      wire(this.env).telemetry.alert("invariant_broken", { ledger: this.ctx.id.name ?? "", broken: error.message });
+      return null;
     }
   }
 
-  /** Refuses the whole transaction rather than write books that do not add up. */
+  /** An operator's change. Throws where it cannot be made. */
+  #change(decide: (account: Account | null) => Change): void {
+    const done = this.#guarded(() => {
+      this.#write(decide(this.#account()));
+      return true;
+    });
+    if (done === null) throw new FrozenError();
+  }
+
   #write({ account, entries }: Change): void {
-    const broken = brokenInvariant(account);
-    if (broken !== null) {
-      console.error(JSON.stringify({ event: "invariant_broken", ledger: this.ctx.id.name ?? null, broken }));
-      throw new BrokenBooksError(broken);
-    }
+    const broken = ledger.brokenInvariant(account);
+    if (broken !== null) throw new BrokenBooksError(broken);
     this.ctx.storage.kv.put<Account>(ACCOUNT, account);
     this.#rows.insertEntries(entries);
+  }
+
+  #addsUp(): boolean {
+    const account = this.#account();
+    if (account === null || ledger.brokenInvariant(account) !== null) return false;
+    const folded = ledger.foldJournal(this.#rows.journal());
+    return folded.available === ledger.available(account) && folded.held === account.held && folded.spent === account.spent;
   }
 
   #account(): Account | null {
     return this.ctx.storage.kv.get<Account>(ACCOUNT) ?? null;
   }
 
-  #opened(): Account {
-    const account = this.#account();
-    if (account === null) throw new Error("no such tenant");
-    return account;
+  get #frozen(): string | null {
+    return this.ctx.storage.kv.get<string>(FROZEN) ?? null;
   }
 
-  /** In the background: a copy that is late only lets the ledger be asked. `refused`: what was just refused here. */
-  #publishIfDue(refused: Ask | null, now: number): void {
-    const copy = this.#published;
-    const misled = refused !== null && copy !== null && admitByCopy(copy, copy.publishedAt, refused, now).ok;
-    if (copy !== null && !isPublishDue(copy.publishedAt, misled, now)) return;
-    this.ctx.waitUntil(
-      this.#publish().catch(() => console.warn(JSON.stringify({ event: "publish_failed", ledger: this.ctx.id.name ?? null }))),
-    );
+  /** In the background: a copy that is late only lets the ledger be asked. */
+  #publishIfDue(refused: ReserveAsk | null, now: number): void {
+    if (this.#copies.isDue(refused, now)) this.ctx.waitUntil(this.#publish().catch(() => this.#log("publish_failed")));
   }
 
   async #publish(): Promise<void> {
-    const { tenant, mode } = this.#owner();
-    const record: TenantRecord = { ...usageOf(this.#opened()), publishedAt: Date.now() };
-    this.#published = record;
-    await wire(this.env).tenants.putTenant(tenant, mode, record);
+    const usage = ledger.usageOf(opened(this.#account()));
+    await this.#copies.publish(this.#frozen === null ? usage : { ...usage, status: "read_only" }, Date.now());
   }
 
-  /** A suspended tenant's keys say so themselves, because reading needs no other record. */
   async #publishKeys(): Promise<void> {
-    const { tenant, mode } = this.#owner();
-    const { status } = this.#opened();
-    for (const { id, hash, scopes, expiresAt, revoked } of this.#rows.keys()) {
-      const standing = revoked ? "revoked" : status === "active" ? "active" : "suspended";
-      await wire(this.env).tenants.putKey(hash, { tenant, mode, keyId: id, scopes, status: standing, expiresAt });
-    }
+    await this.#copies.publishKeys(this.#keys.all(), opened(this.#account()).status);
   }
 
-  async #republish(): Promise<void> {
-    await this.#publish();
-    await this.#publishKeys();
-    this.ctx.storage.kv.put(REPUBLISHED, Date.now());
+  #task(id: string): TaskPort {
+    return wire(this.env).taskOf(ownerOf(this.ctx.id).tenant, id);
   }
 
-  #owner(): { tenant: string; mode: Mode } {
-    const [tenant, mode] = (this.ctx.id.name ?? "").split("/");
-    if (tenant === undefined || (mode !== "live" && mode !== "test")) throw new Error("a ledger is named tenant/mode");
-    return { tenant, mode };
-  }
-
-  #task(id: string) {
-    return wire(this.env).taskOf(this.#owner().tenant, id);
+  #log(event: string, error: string | null = null): void {
+    console.error(JSON.stringify({ level: "error", event, ledger: this.ctx.id.name ?? null, error }));
   }
 }
 
@@ -206,9 +325,18 @@ class BrokenBooksError extends Error {
   override readonly name = "BrokenBooksError";
 }
 
-/** The ledger's word on a key: at once true, where KV's may be a minute old. */
-function judgeKey(key: KeyRow | null, now: number): Refusal | null {
-  if (key === null) return { kind: "invalid_api_key" };
-  if (key.revoked) return { kind: "api_key_revoked" };
-  return key.expiresAt !== null && key.expiresAt <= now ? { kind: "api_key_expired" } : null;
+/** Nothing is written until an operator has looked. */
+class FrozenError extends Error {
+  override readonly name = "FrozenError";
+}
+
+function opened(account: Account | null): Account {
+  if (account === null) throw new Error("no such tenant");
+  return account;
+}
+
+function ownerOf(id: DurableObjectId): { tenant: string; mode: Mode } {
+  const [tenant, mode] = (id.name ?? "").split("/");
+  if (tenant === undefined || (mode !== "live" && mode !== "test")) throw new Error("a ledger is named tenant/mode");
+  return { tenant, mode };
 }

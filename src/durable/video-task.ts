@@ -1,6 +1,17 @@
 // One task. Loads, asks the core, acts, saves - and decides nothing. Its whole state is one value under one key.
 import { DurableObject } from "cloudflare:workers";
-import { begin, startTask, TASK_SCHEMA, transition, wakeAt, type Task, type TaskEvent, type TaskSpec } from "../core/task.ts";
+import {
+  begin,
+  type Begun,
+  isTerminal,
+  startTask,
+  TASK_SCHEMA,
+  transition,
+  wakeAt,
+  type Task,
+  type TaskEvent,
+  type TaskSpec,
+} from "../core/task.ts";
 import type { TaskPort } from "../ports.ts";
 import { perform } from "../service/perform.ts";
 import { taskLog, taskUsage } from "../service/task-log.ts";
@@ -34,6 +45,26 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     if (this.#task() === null) return false;
     await this.ctx.storage.setAlarm(Date.now());
     return true;
+  }
+
+  async abandon(): Promise<boolean> {
+    const task = this.#task();
+    if (task === null || isTerminal(task)) return false;
+    await this.#tell(task, { type: "abandon" });
+    return true;
+  }
+
+  async discard(): Promise<boolean> {
+    const task = this.#task();
+    if (task !== null && !isTerminal(task)) return false;
+    if (task !== null) await this.#tell(task, { type: "discard" });
+    return true;
+  }
+
+  /** An event from outside: what it made of the task is acted on at once. */
+  async #tell(task: Task, event: TaskEvent): Promise<void> {
+    const now = Date.now();
+    await this.#save(task, transition(task, event, now) ?? task, now);
   }
 
   async tombstone(): Promise<boolean> {
@@ -75,20 +106,25 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     }
   }
 
+  /** One step, and where that brought the task to its end, its settlement too: the money follows at once. */
   async #wake(task: Task): Promise<void> {
-    const startedAt = Date.now();
     const house = wire(this.env);
-    const begun = begin(task, startedAt, house.routes);
-    await this.#save(task, begun.task, begun.again);
-    if (begun.effect.kind === "none") return;
-    // The intent must be on disk before money is spent on it.
-    await this.ctx.storage.sync();
-    const { event, note } = await perform(begun.effect, house, async (partial) => {
-      await this.#apply(partial, begun.again);
-    });
-    const after = await this.#apply(event, begun.again);
-    house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
-    if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
+    for (let current: Task | null = task; current !== null;) {
+      const startedAt = Date.now();
+      const begun: Begun = begin(current, startedAt, house.routes);
+      await this.#save(current, begun.task, begun.again);
+      if (begun.effect.kind === "none") return;
+      // The intent must be on disk before money is spent on it.
+      await this.ctx.storage.sync();
+      const { event, note } = await perform(begun.effect, house, async (partial) => {
+        await this.#apply(partial, begun.again);
+      });
+      const after = await this.#apply(event, begun.again);
+      house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
+      if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
+      const ended = after?.status === "settling" && begun.effect.kind !== "settle";
+      current = ended ? after : null;
+    }
   }
 
   /** Reads again first: a cancel may have landed while we were away. */
@@ -98,8 +134,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const now = Date.now();
     const next = transition(current, event, now);
     if (next === null) await this.ctx.storage.deleteAll();
-    else if (next !== current)
-      await this.#save(current, next, event.type === "part_stored" ? armedFor : wakeAt(next, now), armedFor);
+    else if (next !== current) await this.#save(current, next, keepsAlarm(next, event) ? armedFor : wakeAt(next, now), armedFor);
     return next;
   }
 
@@ -117,4 +152,9 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const stored = this.#stored();
     return stored === null || stored.status === "tombstone" ? null : stored;
   }
+}
+
+/** Half-way through a step, and on the way to settle at once, the alarm that was armed before the step is the next look still. */
+function keepsAlarm(next: Task, event: TaskEvent): boolean {
+  return event.type === "part_stored" || next.status === "settling";
 }

@@ -7,7 +7,7 @@ export interface WatchdogHands {
   poke(taskId: string): Promise<boolean>;
   /** False: it started after all. */
   tombstone(taskId: string): Promise<boolean>;
-  release(taskId: string): Promise<void>;
+  withdraw(taskId: string): Promise<void>;
 }
 
 /** A task has its own alarm for its deadline; only one that missed it is looked at. */
@@ -69,6 +69,6 @@ export class Watchdog {
 
   async #lookAt(taskId: string): Promise<void> {
     if (await this.#hands.poke(taskId)) return;
-    if (await this.#hands.tombstone(taskId)) await this.#hands.release(taskId);
+    if (await this.#hands.tombstone(taskId)) await this.#hands.withdraw(taskId);
   }
 }

@@ -5,16 +5,16 @@ import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type { Authenticate, Caller } from "../service/authenticate.ts";
 import type { AppEnv } from "./context.ts";
-import { refuse, type FieldNames } from "./errors.ts";
+import { refuse } from "./errors.ts";
 
-export function authenticated(authenticate: Authenticate, scope: Scope, fields: FieldNames): MiddlewareHandler<AppEnv> {
+export function authenticated(authenticate: Authenticate, scope: Scope): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { headers } = c.req.raw;
     // Cloudflare sets this header itself, whatever a client sends; a local run has no other.
     const caller = await identify(authenticate, headers.get("authorization"), headers.get("cf-connecting-ip") ?? "local");
-    if (!caller.ok) return refuse(c, caller.error, fields);
+    if (!caller.ok) return refuse(c, caller.error);
     c.set("caller", caller.value);
-    if (!caller.value.scopes.includes(scope)) return refuse(c, { kind: "insufficient_scope", needed: scope }, fields);
+    if (!caller.value.scopes.includes(scope)) return refuse(c, { kind: "insufficient_scope", needed: scope });
     await next();
   };
 }

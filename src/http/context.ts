@@ -1,19 +1,25 @@
 // What handlers are given: the use cases, and what the middleware found out about a request.
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Catalogue } from "../core/models.ts";
 import type { Shield, Telemetry } from "../ports.ts";
+import type { Accounts } from "../service/accounts.ts";
+import type { Operator } from "../service/operator/operator.ts";
 import type { Authenticate, Caller } from "../service/authenticate.ts";
 import type { Files } from "../service/files.ts";
+import type { CurrentModels } from "../service/models.ts";
 import type { Videos } from "../service/videos.ts";
 
 export interface Services {
-  readonly models: Catalogue;
+  readonly models: () => Promise<CurrentModels>;
   readonly videos: Videos;
   readonly files: Files;
   readonly authenticate: Authenticate;
   /** Counts ids that are not the caller's own; a client that guesses runs into it. */
   readonly missShield: Shield;
   readonly telemetry: Telemetry;
+  readonly accounts: Accounts;
+  readonly operator: Operator;
+  /** Null: there is no operator API. */
+  readonly adminToken: string | null;
   /** The origin that links carry; null: the request's own. */
   readonly publicUrl: string | null;
 }

@@ -34,13 +34,22 @@ const REQUEST_ERROR = "invalid_request_error";
 /** What a dialect calls the fields of a generation, so that `param` names what the caller wrote. */
 export type FieldNames = Readonly<Record<GenerationField, string>>;
 
+export const SEED_FIELDS: FieldNames = {
+  model: "model",
+  prompt: "prompt",
+  enhancePrompt: "enhance_prompt",
+  upsample: "enable_upsample",
+  aspectRatio: "aspect_ratio",
+  images: "images",
+};
+
 export function answer(c: Context<AppEnv>, { status, type, code, message, param = null, headers = {} }: ApiError) {
   c.set("errorCode", code);
   for (const [name, value] of Object.entries(headers)) c.header(name, value);
   return c.json({ error: { message, type, code, param } }, status);
 }
 
-export function refuse(c: Context<AppEnv>, refusal: Refusal, fields: FieldNames) {
+export function refuse(c: Context<AppEnv>, refusal: Refusal, fields: FieldNames = SEED_FIELDS) {
   return answer(c, toApiError(refusal, fields));
 }
 
@@ -100,6 +109,40 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
         message: `This costs ${refusal.needed} credits, and ${refusal.available} are available.`,
         headers: { "x-should-retry": "false" },
       };
+    case "key_budget_exceeded":
+      return {
+        status: 402,
+        type: "insufficient_quota",
+        code: refusal.kind,
+        message: `This costs ${refusal.needed} credits, and ${refusal.available} are left of this API key's budget for the month.`,
+        headers: { "x-should-retry": "false" },
+      };
+    case "max_cost_exceeded":
+      return badRequest(
+        refusal.kind,
+        `This costs ${refusal.cost} credits, more than max_cost allows (${refusal.maxCost}).`,
+        "max_cost",
+      );
+    case "model_unavailable":
+      return unavailable(refusal.kind, `${refusal.model} is switched off for now: ${refusal.reason}. Nothing was charged.`, 60);
+    case "idempotency_in_progress":
+      return {
+        status: 409,
+        type: "idempotency_error",
+        code: refusal.kind,
+        message: "The first request with this Idempotency-Key is still under way. Repeat it in a second.",
+        headers: retryAfter(1),
+      };
+    case "idempotency_key_reused":
+      return {
+        status: 422,
+        type: "idempotency_error",
+        code: refusal.kind,
+        message: "This Idempotency-Key was used with another body. Use a new key for a new request.",
+        headers: { "x-should-retry": "false" },
+      };
+    case "account_read_only":
+      return unavailable(refusal.kind, "This account takes no new tasks until the operator has looked at its books.", 60);
     case "rate_limit_exceeded":
       return limited(refusal.kind, limitMessage(refusal), refusal.resetSeconds, {
         ...(refusal.limit !== null && { "RateLimit-Policy": `"${refusal.policy}";q=${refusal.limit};w=${refusal.windowSeconds}` }),
@@ -116,6 +159,14 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       return notFound;
     case "task_not_found":
       return badRequest(refusal.kind, "There is no such task.", null, 404);
+    case "tenant_not_found":
+      return badRequest(refusal.kind, "There is no such tenant.", null, 404);
+    case "key_not_found":
+      return badRequest(refusal.kind, "This tenant has no such API key.", null, 404);
+    case "orphan_not_found":
+      return badRequest(refusal.kind, "There is no such orphan.", null, 404);
+    case "task_ended":
+      return badRequest(refusal.kind, "This task has ended, and an end is final.", null, 409);
     case "video_expired":
       return badRequest(refusal.kind, "This video was deleted when its retention time ended.", null, 404);
     case "invalid_signature":

@@ -4,7 +4,6 @@ import type { Context } from "hono";
 import type { VideoMeta } from "../ports.ts";
 import type { App, AppEnv, Services } from "./context.ts";
 import { errorBody, refuse } from "./errors.ts";
-import { SEED_FIELDS } from "./seed.ts";
 
 const bytes = { "video/mp4": { schema: z.string().openapi({ format: "binary" }) } };
 
@@ -30,7 +29,7 @@ export function mountFiles(app: App, { files }: Services): void {
 
   async function get(c: Context<AppEnv>, request: Parameters<typeof files.read>[0]): Promise<Response> {
     const opened = await files.read(request);
-    if (!opened.ok) return refuse(c, opened.error, SEED_FIELDS);
+    if (!opened.ok) return refuse(c, opened.error);
     const { value } = opened;
     setHeaders(c, request.id, value.meta, value.secondsLeft);
     if (value.kind === "not_modified") return c.body(null, 304);
@@ -43,7 +42,7 @@ export function mountFiles(app: App, { files }: Services): void {
 
   async function head(c: Context<AppEnv>, request: Parameters<typeof files.head>[0]): Promise<Response> {
     const opened = await files.head(request);
-    if (!opened.ok) return refuse(c, opened.error, SEED_FIELDS);
+    if (!opened.ok) return refuse(c, opened.error);
     setHeaders(c, request.id, opened.value.meta, opened.value.secondsLeft);
     c.header("Content-Length", String(opened.value.meta.size));
     return c.body(null, 200);

@@ -19,6 +19,8 @@ const modelObject = z
     /** Whole credits for one video. */
     price: z.strictObject({ unit: z.literal("video"), credits: z.int(), upsample_credits: z.int() }),
     deadline_seconds: z.int(),
+    /** False while the operator has it switched off. */
+    available: z.boolean(),
   })
   .openapi("Model");
 
@@ -35,11 +37,14 @@ export const listModels = createRoute({
 const CREATED = 1_795_305_600;
 
 export function mountModels(app: App, { models }: Services): void {
-  const data = Object.values(models).map(toWire);
-  app.openapi(listModels, (c) => c.json({ object: "list" as const, data }, 200));
+  app.openapi(listModels, async (c) => {
+    const { models: catalogue, switches } = await models();
+    const data = Object.values(catalogue).map((model) => toWire(model, switches[model.name]?.off == null));
+    return c.json({ object: "list" as const, data }, 200);
+  });
 }
 
-function toWire(model: Model): z.infer<typeof modelObject> {
+function toWire(model: Model, available: boolean): z.infer<typeof modelObject> {
   return {
     id: model.name,
     object: "model",
@@ -54,5 +59,6 @@ function toWire(model: Model): z.infer<typeof modelObject> {
     },
     price: { unit: "video", credits: model.credits, upsample_credits: model.upsampleCredits },
     deadline_seconds: Math.round(model.deadlineMs / 1000),
+    available,
   };
 }

@@ -1,6 +1,6 @@
 // The one way to GET a URL that came from a provider's reply or from a tenant. Every hop is judged anew, and the provider's key
 // goes to the provider's own origin only: left to itself, fetch re-sends custom key headers wherever a redirect points.
-import { RefusedError } from "../ports.ts";
+import { RefusedError } from "../core/upstream-errors.ts";
 import type { UrlRule } from "./url-policy.ts";
 
 const MAX_REDIRECTS = 3;

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { discard, guardedFetch } from "../net/guarded-fetch.ts";
 import { resultUrlJudge } from "../net/url-policy.ts";
-import { AssetGoneError, RefusedError, RetryableError, UnclearReplyError } from "../ports.ts";
+import { AssetGoneError, RefusedError, RetryableError, UnclearReplyError } from "../core/upstream-errors.ts";
 import type { Job, PollResult, Provider, ResumePoint, Submitted, VideoSource } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 

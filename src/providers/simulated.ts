@@ -3,7 +3,8 @@
 import { z } from "zod";
 import type { FailureCode } from "../core/errors.ts";
 import type { AspectRatio } from "../core/models.ts";
-import { AssetGoneError, RefusedError, RetryableError, type Clock, type Provider, type VideoSource } from "../ports.ts";
+import { AssetGoneError, RefusedError, RetryableError } from "../core/upstream-errors.ts";
+import type { Clock, Provider, VideoSource } from "../ports.ts";
 import landscape from "./clips/clip-16x9.mp4";
 import portrait from "./clips/clip-9x16.mp4";
 

@@ -3,7 +3,7 @@
 import type { ApiKey, Mode, Scope } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import type { Clock, KeyRecord, Shield, TenantStore } from "../ports.ts";
+import type { Clock, IsAddressIn, KeyRecord, Shield, TenantStore } from "../ports.ts";
 import { Memory } from "./memory.ts";
 
 export interface Caller {
@@ -26,6 +26,7 @@ export function authenticator(deps: {
   tenants: TenantStore;
   addressShield: Shield;
   tenantShield: Shield;
+  isAddressIn: IsAddressIn;
   clock: Clock;
   pause: (ms: number) => Promise<void>;
 }): Authenticate {
@@ -42,6 +43,8 @@ export function authenticator(deps: {
     }
     const judged = judge(key, record, deps.clock());
     if (!judged.ok) return judged;
+    // Told as an unknown key is: whoever holds a stolen one learns nothing from it.
+    if (record?.ips && !deps.isAddressIn(address, record.ips)) return fail({ kind: "invalid_api_key" });
     return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`)) ? judged : fail(shielded("tenant"));
   };
 

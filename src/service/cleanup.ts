@@ -1,6 +1,6 @@
 // The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers nobody woke, videos nobody owns.
 // Every step may run twice and beside another pass.
-import type { LedgerOf, StoredObject, SweepPort, TenantRef, VideoStore } from "../ports.ts";
+import type { LedgerOf, StoredObject, RegistryPort, TenantRef, VideoStore } from "../ports.ts";
 
 export interface SweepReport {
   readonly tenants: number;
@@ -13,12 +13,13 @@ const OBJECTS_A_PASS = 200;
 /** A video younger than this may belong to a task whose copy is not on record yet. */
 const SETTLED_AFTER_MS = 60 * 60_000;
 
-/** Null: another pass is at it. */
+/** Null: another pass is at it. `dryRun`: only counts the videos it would remove. */
 export async function sweep(
-  deps: { sweep: SweepPort; ledgerOf: LedgerOf; videos: VideoStore },
+  deps: { registry: RegistryPort; ledgerOf: LedgerOf; videos: VideoStore },
   now: number,
+  dryRun = false,
 ): Promise<SweepReport | null> {
-  const page = await deps.sweep.begin();
+  const page = await deps.registry.beginSweep();
   if (page === null) return null;
   let errors = 0;
   const attempted = async (work: () => Promise<number>): Promise<number> => {
@@ -41,9 +42,10 @@ export async function sweep(
   const listed = await deps.videos.list(page.objectCursor, OBJECTS_A_PASS);
   let orphans = 0;
   for (const [owner, objects] of byOwner(listed.objects.filter((object) => object.uploadedAt < now - SETTLED_AFTER_MS))) {
-    orphans += await attempted(async () => removeUnknown(deps, owner, objects));
+    orphans += await attempted(async () => removeUnknown(deps, owner, objects, dryRun));
   }
-  await deps.sweep.finish(page.lease, listed.cursor);
+  // A dry run leaves the walk where it was, so that the next pass comes by the same places.
+  await deps.registry.finishSweep(page.lease, dryRun ? page.objectCursor : listed.cursor);
   return { tenants, objects: listed.objects.length, orphans, errors };
 }
 
@@ -52,11 +54,12 @@ async function removeUnknown(
   deps: { ledgerOf: LedgerOf; videos: VideoStore },
   owner: TenantRef | null,
   objects: readonly StoredObject[],
+  dryRun: boolean,
 ): Promise<number> {
   const ids = objects.map(({ taskId }) => taskId);
   const known = owner === null ? [] : await deps.ledgerOf(owner.tenant, owner.mode).known(ids);
   const unknown = ids.filter((id) => !known.includes(id));
-  for (const id of unknown) await deps.videos.remove(id, null);
+  if (!dryRun) for (const id of unknown) await deps.videos.remove(id, null);
   return unknown.length;
 }
 

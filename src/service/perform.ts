@@ -1,18 +1,8 @@
 // One effect in, one event out: everything a task does to the outside world. It decides nothing; what cannot be done now is an event too.
 import type { Effect, SettlingTask, StoringTask, TaskEvent, Upload } from "../core/task.ts";
 import { orphanOf } from "../core/task.ts";
-import {
-  AssetGoneError,
-  RefusedError,
-  RetryableError,
-  SourceError,
-  UnclearReplyError,
-  type LedgerOf,
-  type PollResult,
-  type Provider,
-  type Settlement,
-  type VideoStore,
-} from "../ports.ts";
+import { AssetGoneError, RefusedError, RetryableError, SourceError, UnclearReplyError } from "../core/upstream-errors.ts";
+import type { LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";
 import { within } from "./within.ts";
 
 export interface Hands {
@@ -157,7 +147,7 @@ async function settle(task: SettlingTask, { videos, ledgerOf }: Hands): Promise<
 }
 
 function settlementOf(task: SettlingTask): Settlement {
-  if (task.outcome.kind === "completed") return { kind: "charge" };
+  if (task.outcome.kind === "completed") return { kind: "charge", videoMs: task.outcome.video.durationMs };
   const attempt = orphanOf(task);
   return { kind: "release", orphan: attempt && { attempt, reason: task.outcome.reason } };
 }

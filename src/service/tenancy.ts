@@ -1,26 +1,54 @@
-// Opening a tenant: its ledger, its place in the sweep's walk, its keys. Every step may be repeated.
-import { hashApiKey, parseApiKey, SCOPES, type Mode } from "../core/api-key.ts";
+// Opening a tenant: its place in the registry, which the sweep walks by, its two ledgers, its keys. Every step may be repeated.
+import { hashApiKey, parseApiKey, SCOPES, type ApiKey, type Mode } from "../core/api-key.ts";
 import type { Limits } from "../core/quota.ts";
-import type { LedgerOf, SweepPort } from "../ports.ts";
+import type { BooksOf, KeySpec, RegistryPort, TenantEntry } from "../ports.ts";
 
-interface TenancyDeps {
-  readonly ledgerOf: LedgerOf;
-  readonly sweep: SweepPort;
+export interface TenancyDeps {
+  readonly booksOf: BooksOf;
+  readonly registry: RegistryPort;
 }
 
-/** Into the sweep's walk first: a ledger that nobody walks would be lost with its alarm. */
-export async function openTenant(deps: TenancyDeps, tenant: string, mode: Mode, limits: Limits): Promise<void> {
-  await deps.sweep.register({ tenant, mode });
-  await deps.ledgerOf(tenant, mode).configure({ limits });
+/** What a test key may play with: no plan's business, and no money of anybody's. */
+export const TEST_LIMITS: Limits = {
+  creditsPerPeriod: 10_000,
+  createsPerMinute: 60,
+  liveTasks: 20,
+  models: null,
+  retentionDays: 1,
+};
+
+/** Into the registry first: a ledger that nobody walks would be lost with its alarm. */
+export async function openTenant(deps: TenancyDeps, tenant: TenantEntry, limits: Readonly<Record<Mode, Limits>>): Promise<void> {
+  await deps.registry.addTenant(tenant);
+  await deps.booksOf(tenant.id, "live").configure({ limits: limits.live });
+  await deps.booksOf(tenant.id, "test").configure({ limits: limits.test });
+}
+
+/** A key with every right, to be narrowed by `rules`. */
+export async function keySpec(key: ApiKey, createdAt: number, rules: Partial<KeySpec> = {}): Promise<KeySpec> {
+  return {
+    id: key.id,
+    hash: await hashApiKey(key),
+    name: null,
+    last4: key.text.slice(-4),
+    createdAt,
+    scopes: SCOPES,
+    expiresAt: null,
+    revokedAt: null,
+    budget: null,
+    models: null,
+    ips: null,
+    ...rules,
+  };
 }
 
 /** The tenant of a local run, with keys that `npm start` made up. */
-export async function seedDemoTenant(deps: TenancyDeps, keys: readonly string[], limits: Limits): Promise<void> {
-  for (const text of keys) {
+export async function seedDemoTenant(deps: TenancyDeps, texts: readonly string[], limits: Limits, now: number): Promise<void> {
+  for (const text of texts) {
     const key = parseApiKey(text);
     if (key === null) throw new Error("DEMO_KEYS holds something that is not an API key");
-    await openTenant(deps, key.tenant, key.mode, limits);
-    const hash = await hashApiKey(key);
-    await deps.ledgerOf(key.tenant, key.mode).putKey({ id: key.id, hash, scopes: SCOPES, expiresAt: null });
+    const demo: TenantEntry = { id: key.tenant, name: "Demo", status: "active", createdAt: now };
+    await openTenant(deps, demo, { live: limits, test: limits });
+    await deps.booksOf(key.tenant, key.mode).putKey(await keySpec(key, now));
   }
 }

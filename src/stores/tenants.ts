@@ -2,6 +2,7 @@
 // be written again from them. Up to a minute old and never the judge of money.
 import { z } from "zod";
 import { SCOPES, hashApiKey, type ApiKey, type Mode } from "../core/api-key.ts";
+import { MODEL_NAMES, type ModelSwitches } from "../core/models.ts";
 import type { KeyRecord, TenantRecord, TenantStore } from "../ports.ts";
 
 const keyRecord = z.object({
@@ -9,6 +10,7 @@ const keyRecord = z.object({
   mode: z.enum(["live", "test"]),
   keyId: z.string(),
   scopes: z.array(z.enum(SCOPES)),
+  ips: z.array(z.string()).nullable(),
   status: z.enum(["active", "revoked", "suspended"]),
   expiresAt: z.number().nullable(),
 });
@@ -28,6 +30,13 @@ const tenantRecord = z.object({
   publishedAt: z.number(),
 });
 
+const switches = z.partialRecord(
+  z.enum(MODEL_NAMES),
+  z.object({ off: z.string().nullable(), credits: z.number().nullable(), upsampleCredits: z.number().nullable() }),
+);
+
+const SWITCHES = "models";
+
 /** Seconds that KV may serve a value from its own cache; 30 is the least it takes. */
 const CACHE_TTL = 30;
 
@@ -43,6 +52,13 @@ export function kvTenants(kv: KVNamespace): TenantStore {
     },
     async putKey(hash: string, record: KeyRecord): Promise<void> {
       await kv.put(keyName(hash), JSON.stringify(record));
+    },
+    async findSwitches(): Promise<ModelSwitches> {
+      const found = switches.safeParse(await kv.get(SWITCHES, { type: "json", cacheTtl: CACHE_TTL }));
+      return found.success ? found.data : {};
+    },
+    async putSwitches(changed: ModelSwitches): Promise<void> {
+      await kv.put(SWITCHES, JSON.stringify(changed));
     },
     async putTenant(tenant: string, mode: Mode, record: TenantRecord): Promise<void> {
       await kv.put(tenantName(tenant, mode), JSON.stringify(record));

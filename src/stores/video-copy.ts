@@ -1,6 +1,7 @@
 // Copies a source into R2 so that nothing is visible until it is whole and right, and so that a crash costs one part at most.
 import type { Upload } from "../core/task.ts";
-import { SourceError, type VideoSource } from "../ports.ts";
+import { SourceError } from "../core/upstream-errors.ts";
+import type { VideoSource } from "../ports.ts";
 import { NO_SUCH_UPLOAD, r2ErrorCode } from "./r2-objects.ts";
 
 export interface Destination {

@@ -109,8 +109,7 @@ it("stays within the budgets of every step, from create to purge", async () => {
   await wake(id); // the poll that finds it done
   const found = spend();
   expect(found.rows).toBeLessThanOrEqual(3);
-  await wake(id); // store
-  await wake(id); // settle
+  await wake(id); // store, and settle in the same wake
   expect((await readTask(owner, id))?.status).toBe("completed");
   const { objectCalls, ...delivered } = spend();
   expect(objectCalls - 1).toBeLessThanOrEqual(3); // less this test's own read

@@ -3,7 +3,7 @@ import { reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:tes
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { hashApiKey, parseApiKey, type ApiKey } from "../../src/core/api-key.ts";
 import { makeTaskId } from "../../src/core/task-id.ts";
-import type { LedgerPort, ReserveAsk } from "../../src/ports.ts";
+import type { BooksPort, LedgerPort, ReserveAsk } from "../../src/ports.ts";
 import { wire } from "../../src/wire.ts";
 import { aTenant, create, WIDE, type TestTenant } from "../support/gateway.ts";
 import { ledgerStub, readBalances, readBooks, readTask } from "../support/objects.ts";
@@ -26,10 +26,16 @@ function ledgerOf({ tenant, mode }: TestTenant): LedgerPort {
   return wire(env).ledgerOf(tenant, mode);
 }
 
+function booksOf({ tenant, mode }: TestTenant): BooksPort {
+  return wire(env).booksOf(tenant, mode);
+}
+
 async function ask(owner: TestTenant, given: Partial<ReserveAsk> = {}): Promise<ReserveAsk> {
   const seconds = Math.floor(Date.now() / 1000);
   const id = await makeTaskId("any", owner, "veo3", seconds, crypto.getRandomValues(new Uint8Array(10)));
-  return { id, keyId: owner.keyId, model: "veo3", credits: 10, deadlineAt: Date.now() + 30 * MINUTE_MS, ...given };
+  const claim = { key: null, fingerprint: id, looks: false };
+  const deadlineAt = Date.now() + 30 * MINUTE_MS;
+  return { id, keyId: owner.keyId, model: "veo3", credits: 10, deadlineAt, requestId: "req_test", claim, ...given };
 }
 
 describe("under any concurrency", () => {
@@ -57,8 +63,11 @@ describe("under any concurrency", () => {
     const once = await ask(owner);
     await Promise.all([ledger.reserve(once), ledger.reserve(once), ledger.reserve(once)]);
     expect(await readBalances(owner)).toMatchObject({ held: 10 });
-    await Promise.all([ledger.resolve(once.id, { kind: "charge" }), ledger.resolve(once.id, { kind: "release", orphan: null })]);
-    await ledger.resolve(once.id, { kind: "charge" });
+    await Promise.all([
+      ledger.resolve(once.id, { kind: "charge", videoMs: 8_000 }),
+      ledger.resolve(once.id, { kind: "release", orphan: null }),
+    ]);
+    await ledger.resolve(once.id, { kind: "charge", videoMs: 8_000 });
     expect(await readBalances(owner)).toMatchObject({ held: 0, spent: 10 });
     expect((await readBooks(owner)).account.live).toBe(0);
   });
@@ -70,7 +79,7 @@ describe("a key", () => {
     const hash = await hashApiKey(parseApiKey(owner.key) as ApiKey);
     expect((await create(owner.key, { model: "veo3", prompt: "a lake" })).status).toBe(200);
     const stale = await env.TENANTS.get(`k:${hash}`);
-    await ledgerOf(owner).revokeKey(owner.keyId);
+    await booksOf(owner).endKey(owner.keyId, { revokedAt: Date.now() });
     expect(await env.TENANTS.get(`k:${hash}`, "json")).toMatchObject({ status: "revoked" });
     await env.TENANTS.put(`k:${hash}`, stale as string);
     const refused = await create(owner.key, { model: "veo3", prompt: "a lake" });
@@ -79,11 +88,11 @@ describe("a key", () => {
 
   it("of a suspended tenant is refused by the ledger at once, and by KV's copy soon after", async () => {
     const owner = await aTenant();
-    await ledgerOf(owner).configure({ status: "suspended" });
+    await booksOf(owner).configure({ status: "suspended" });
     expect(await ledgerOf(owner).reserve(await ask(owner))).toMatchObject({ ok: false, error: { kind: "account_suspended" } });
     const hash = await hashApiKey(parseApiKey(owner.key) as ApiKey);
     expect(await env.TENANTS.get(`k:${hash}`, "json")).toMatchObject({ status: "suspended" });
-    await ledgerOf(owner).configure({ status: "active" });
+    await booksOf(owner).configure({ status: "active" });
     expect((await ledgerOf(owner).reserve(await ask(owner))).ok).toBe(true);
   });
 
@@ -188,7 +197,7 @@ describe("the books", () => {
 
   it("open a new month with a new grant, and let the old one's rest expire", async () => {
     const owner = await aTenant({ limits: { creditsPerPeriod: 100 } });
-    await ledgerOf(owner).grant(50, "bought");
+    await booksOf(owner).grant(50, "bought");
     vi.setSystemTime(Date.now() + 32 * DAY_MS);
     const later = await ask(owner, { credits: 120 });
     expect((await ledgerOf(owner).reserve(later)).ok).toBe(true);

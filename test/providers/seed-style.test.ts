@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Json } from "../../src/core/json.ts";
-import { RefusedError, RetryableError, type Job } from "../../src/ports.ts";
+import { RefusedError, RetryableError } from "../../src/core/upstream-errors.ts";
+import type { Job } from "../../src/ports.ts";
 import { seedStyle } from "../../src/providers/seed-style.ts";
 import created from "../fixtures/seed-style/create.json";
 import errors from "../fixtures/seed-style/errors.json";

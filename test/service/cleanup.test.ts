@@ -9,9 +9,8 @@ import {
 } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import worker from "../../src/index.ts";
-import { openTenant } from "../../src/service/tenancy.ts";
 import { wire } from "../../src/wire.ts";
-import { aTenant, create, WIDE, type TestTenant } from "../support/gateway.ts";
+import { aTenant, create, type TestTenant } from "../support/gateway.ts";
 import { driveToEnd, ledgerStub, taskStub } from "../support/objects.ts";
 
 const HOUR_MS = 60 * 60_000;
@@ -40,8 +39,7 @@ async function cron(): Promise<Record<string, unknown>> {
 
 async function walked(): Promise<TestTenant> {
   const owner = await aTenant();
-  const { ledgerOf } = wire(env);
-  await openTenant({ ledgerOf, sweep: env.SWEEP.getByName("sweep") }, owner.tenant, owner.mode, WIDE);
+  await wire(env).registry.addTenant({ id: owner.tenant, name: "Walked", status: "active", createdAt: Date.now() });
   return owner;
 }
 
@@ -54,7 +52,7 @@ async function completedTask(owner: TestTenant): Promise<string> {
 describe("the sweep", () => {
   it("says in one line what it did", async () => {
     await walked();
-    expect(await cron()).toMatchObject({ event: "sweep", ran: true, tenants: 1, objects: 0, orphans: 0, errors: 0 });
+    expect(await cron()).toMatchObject({ event: "sweep", ran: true, tenants: 2, objects: 0, orphans: 0, errors: 0 });
   });
 
   it("removes a video that no ledger knows, once, and leaves the others", async () => {
@@ -97,40 +95,41 @@ describe("the sweep", () => {
 
   it("gives way to another pass, and takes over when that one died", async () => {
     await walked();
-    const sweep = env.SWEEP.getByName("sweep");
-    expect(await sweep.begin()).not.toBeNull();
+    const sweep = wire(env).registry;
+    expect(await sweep.beginSweep()).not.toBeNull();
     expect(await cron()).toMatchObject({ ran: false });
     vi.setSystemTime(Date.now() + 5 * 60_000);
-    expect(await cron()).toMatchObject({ ran: true, tenants: 1 });
+    expect(await cron()).toMatchObject({ ran: true, tenants: 2 });
   });
 
   it("ignores a pass that was overtaken", async () => {
     await walked();
-    const sweep = env.SWEEP.getByName("sweep");
-    const slow = await sweep.begin();
+    const sweep = wire(env).registry;
+    const slow = await sweep.beginSweep();
     vi.setSystemTime(Date.now() + 5 * 60_000);
-    const next = await sweep.begin();
-    await sweep.finish(slow?.lease ?? "", "far ahead");
-    await sweep.finish(next?.lease ?? "", "here");
-    expect((await sweep.begin())?.objectCursor).toBe("here");
+    const next = await sweep.beginSweep();
+    await sweep.finishSweep(slow?.lease ?? "", "far ahead");
+    await sweep.finishSweep(next?.lease ?? "", "here");
+    expect((await sweep.beginSweep())?.objectCursor).toBe("here");
   });
 
   it("walks many tenants page by page and then begins again", async () => {
-    const sweep = env.SWEEP.getByName("sweep");
-    for (let count = 0; count < 150; count++) await sweep.register({ tenant: `t${String(count).padStart(7, "0")}`, mode: "live" });
+    const sweep = wire(env).registry;
+    for (let count = 0; count < 150; count++)
+      await sweep.addTenant({ id: `t${String(count).padStart(7, "0")}`, name: "One of many", status: "active", createdAt: 0 });
     const sizes: number[] = [];
-    for (let pass = 0; pass < 3; pass++) {
-      const page = await sweep.begin();
+    for (let pass = 0; pass < 5; pass++) {
+      const page = await sweep.beginSweep();
       sizes.push(page?.tenants.length ?? 0);
-      await sweep.finish(page?.lease ?? "", null);
+      await sweep.finishSweep(page?.lease ?? "", null);
     }
-    expect(sizes).toEqual([100, 50, 100]);
+    expect(sizes).toEqual([100, 100, 100, 0, 100]);
   });
 
   it("goes on past a tenant whose ledger fails", async () => {
     const broken = await walked();
     await walked();
     await runInDurableObject(ledgerStub(broken), (_object, { storage }) => storage.sql.exec("DROP TABLE tasks"));
-    expect(await cron()).toMatchObject({ ran: true, errors: 1, tenants: 1 });
+    expect(await cron()).toMatchObject({ ran: true, errors: 1, tenants: 3 });
   });
 });

@@ -1,9 +1,12 @@
 // The gateway as a tenant meets it, inside the Workers runtime: a tenant of one's own, and calls to the exported Worker.
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
-import { hashApiKey, makeApiKey, SCOPES, type Mode, type Scope } from "../../src/core/api-key.ts";
+import { makeApiKey, SCOPES, type Mode, type Scope } from "../../src/core/api-key.ts";
 import { base62Digits } from "../../src/core/encoding.ts";
 import type { Limits } from "../../src/core/quota.ts";
-import type worker from "../../src/index.ts";
+import worker from "../../src/index.ts";
+import type { KeyRules } from "../../src/core/key-rules.ts";
+import { keySpec } from "../../src/service/tenancy.ts";
 import { wire } from "../../src/wire.ts";
 import { driveToEnd } from "./objects.ts";
 
@@ -44,19 +47,42 @@ interface TenantSpec {
   limits?: Partial<Limits>;
   scopes?: readonly Scope[];
   expiresAt?: number;
+  /** What else its key may and may not. */
+  rules?: Partial<KeyRules>;
 }
 
 /** A tenant nobody else has, so that tests of one file do not meet. */
 export async function aTenant(given: TenantSpec = {}): Promise<TestTenant> {
-  const { tenant = base62Digits(randomBytes(64)).slice(0, 8), mode = "test", limits, scopes = SCOPES, expiresAt = null } = given;
+  const {
+    tenant = base62Digits(randomBytes(64)).slice(0, 8),
+    mode = "test",
+    limits,
+    scopes = SCOPES,
+    expiresAt = null,
+    rules,
+  } = given;
   const key = makeApiKey(mode, tenant, randomBytes(128));
-  const ledger = wire(env).ledgerOf(tenant, mode);
-  await ledger.configure({ limits: { ...WIDE, ...limits } });
-  await ledger.putKey({ id: key.id, hash: await hashApiKey(key), scopes, expiresAt });
+  const books = wire(env).booksOf(tenant, mode);
+  await books.configure({ limits: { ...WIDE, ...limits } });
+  await books.putKey(await keySpec(key, Date.now(), { scopes, expiresAt, ...rules }));
   return { tenant, mode, key: key.text, keyId: key.id };
 }
 
-export async function call(path: string, init: RequestInit & { key?: string } = {}): Promise<Response> {
+type CallInit = RequestInit & { key?: string };
+
+export async function call(path: string, init: CallInit = {}): Promise<Response> {
+  return exports.default.fetch(toRequest(path, init));
+}
+
+/** The same Worker with other settings or bindings in front; the objects behind it keep theirs. */
+export async function callWith(changes: Record<string, unknown>, path: string, init: CallInit = {}): Promise<Response> {
+  const context = createExecutionContext();
+  const reply = await worker.fetch(toRequest(path, init), { ...env, ...changes } as Cloudflare.Env, context);
+  await waitOnExecutionContext(context);
+  return reply;
+}
+
+function toRequest(path: string, init: CallInit): Request {
   const { key, ...rest } = init;
   const headers = new Headers(rest.headers);
   if (key !== undefined) {
@@ -64,7 +90,7 @@ export async function call(path: string, init: RequestInit & { key?: string } = 
     // An address for each key, or the shield would take all the tenants of a file for one guesser.
     if (!headers.has("cf-connecting-ip")) headers.set("cf-connecting-ip", `of-${key.slice(0, 20)}`);
   }
-  return exports.default.fetch(new Request(new URL(path, ORIGIN), { ...rest, headers }));
+  return new Request(new URL(path, ORIGIN), { ...rest, headers });
 }
 
 /** POST /v1/video/create with a JSON body. */

@@ -53,7 +53,9 @@ export async function readBooks(owner: TestTenant): Promise<Books> {
       account: storage.kv.get<Account>("account") as Account,
       journal: select<{ [Column in keyof Entry]: Entry[Column] }>("SELECT seq, at, kind, amount, ref FROM journal ORDER BY seq"),
       rows: Object.fromEntries(rows.map(({ id, state }) => [id, state])),
-      orphans: select<{ task: string; reason: string; provider: string }>("SELECT task, reason, provider FROM orphans ORDER BY seq"),
+      orphans: select<{ task: string; reason: string; provider: string }>(
+        "SELECT task, reason, provider FROM orphans ORDER BY seq",
+      ),
     };
   });
 }

@@ -1,0 +1,50 @@
+// How an adapter says what it knows of a call that did not go well. What it cannot name is unknown, and an unknown answer to a paid
+// call is never repeated.
+import type { FailureCode } from "./errors.ts";
+
+/** The provider cleanly said "not now": nothing happened, and it (or another route) may be asked again. */
+export class RetryableError extends Error {
+  override readonly name = "RetryableError";
+  readonly code: "rate_limited" | "unavailable" | "unauthorized" | "out_of_credit";
+  readonly retryAfterMs: number | null;
+
+  constructor(code: RetryableError["code"], retryAfterMs: number | null = null) {
+    super(code);
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The provider cleanly said no. `by`: this route only (another may serve it), or the task itself (nobody will). */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly by: "route" | "task";
+  readonly reason: FailureCode;
+
+  constructor(by: RefusedError["by"], reason: FailureCode) {
+    super(reason);
+    this.by = by;
+    this.reason = reason;
+  }
+}
+
+/** A finished result can no longer be fetched from where it was: poll for a fresh link. */
+export class AssetGoneError extends Error {
+  override readonly name = "AssetGoneError";
+}
+
+/** A reply that says neither yes nor no. Its message is in our own words, without a host or a provider's text: safe to log. */
+export class UnclearReplyError extends Error {
+  override readonly name = "UnclearReplyError";
+}
+
+/** The source sent more than allowed, or stopped short of what it announced. */
+export class SourceError extends Error {
+  override readonly name = "SourceError";
+  readonly what: "too_large" | "cut_short";
+
+  constructor(what: SourceError["what"]) {
+    super(what);
+    this.what = what;
+  }
+}

@@ -1,0 +1,177 @@
+// Create: judge everything that can be judged for nothing, hold the credits, start the task. In this order, so that a no costs
+// nothing and a yes is kept: what was answered has a hold and a task, and one without the other is undone here or by the watchdog.
+import { hex } from "../core/encoding.ts";
+import type { Refusal } from "../core/errors.ts";
+import { checkGeneration, type Generation } from "../core/generation.ts";
+import { sha256 } from "../core/hmac.ts";
+import { canonicalJson, IN_PROGRESS_MS, type Claim } from "../core/idempotency.ts";
+import type { Catalogue } from "../core/models.ts";
+import { quote, type Quote } from "../core/pricing.ts";
+import { admitByCopy, type Usage } from "../core/quota.ts";
+import { fail, ok, type Result } from "../core/result.ts";
+import { routesFor } from "../core/routing.ts";
+import { startTask, type TaskSpec } from "../core/task.ts";
+import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
+import type { LedgerPort, Reserved, TaskPort } from "../ports.ts";
+import { again } from "./again.ts";
+import type { Caller } from "./authenticate.ts";
+import { enhance } from "./enhance.ts";
+import { publicTask, type PublicTask } from "./public-task.ts";
+import type { VideosDeps } from "./videos.ts";
+
+export interface CreateRequest {
+  readonly generation: Generation;
+  /** The gateway's own origin. */
+  readonly base: string;
+  readonly requestId: string;
+  /** The most credits it may cost; null: whatever it costs. */
+  readonly maxCost: number | null;
+  readonly idempotencyKey: string | null;
+  /** An SDK's own repetition, which carries no key. */
+  readonly isRetry: boolean;
+}
+
+export interface Created {
+  readonly task: PublicTask;
+  /** Whether the answer is an earlier task's: because the key says so, or as inferred from an SDK's retry. */
+  readonly replayed: "no" | "key" | "inferred";
+  readonly quote: Quote;
+  /** As the ledger had it just after. */
+  readonly usage: Usage;
+}
+
+const TASK_ID_RANDOM_BYTES = 10;
+
+/** The price, and the generation as it would be made. No side effect, no hold, no promise of room. */
+export async function quoteVideo(
+  deps: VideosDeps,
+  caller: Caller,
+  { generation, base, maxCost }: Pick<CreateRequest, "generation" | "base" | "maxCost">,
+): Promise<Result<{ generation: Generation; quote: Quote; models: Catalogue }, Refusal>> {
+  const { models, switches } = await deps.models();
+  const checked = check(deps, models, caller, generation, new URL(base).hostname);
+  if (!checked.ok) return checked;
+  const off = switches[generation.model]?.off ?? null;
+  if (off !== null) return fail({ kind: "model_unavailable", model: generation.model, reason: off });
+  const priced = quote(models, generation);
+  if (maxCost !== null && priced.credits > maxCost) return fail({ kind: "max_cost_exceeded", cost: priced.credits, maxCost });
+  return ok({ generation: checked.value, quote: priced, models });
+}
+
+export async function createVideo(deps: VideosDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
+  const quoted = await quoteVideo(deps, caller, request);
+  if (!quoted.ok) return quoted;
+  const { generation, quote: priced, models } = quoted.value;
+  const model = models[generation.model];
+  const claim = await claimOf(request, generation);
+  // A repetition may be answered whatever is left; only the ledger knows it for one.
+  const early = claim.looks ? ok(null) : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits });
+  if (!early.ok) return early;
+
+  const now = deps.clock();
+  const random = deps.randomBytes(TASK_ID_RANDOM_BYTES);
+  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, Math.floor(now / 1000), random);
+  const ledger = (): LedgerPort => deps.ledgerOf(caller.tenant, caller.mode);
+  const reserved = await reserve(ledger, {
+    id: newId,
+    keyId: caller.keyId,
+    model: model.name,
+    credits: priced.credits,
+    deadlineAt: now + model.deadlineMs,
+    requestId: request.requestId,
+    claim,
+  });
+  if (!reserved.ok) return reserved;
+
+  const { usage, retentionMs } = reserved.value;
+  const earlier = reserved.value.kind === "earlier" ? reserved.value : null;
+  const id = earlier?.id ?? newId;
+  const task = (): TaskPort => deps.taskOf(caller.tenant, id);
+  const replayed = earlier === null ? "no" : request.idempotencyKey === null ? "inferred" : "key";
+  if (earlier !== null) {
+    const known = await again(() => task().read());
+    if (known !== null) return ok({ task: publicTask(known, null), replayed, quote: priced, usage });
+    // Held and not started: under way in another request, or left by one that died, whose work is then finished here.
+    if (now - earlier.heldSince < IN_PROGRESS_MS) return fail({ kind: "idempotency_in_progress" });
+  }
+
+  const spec: TaskSpec = {
+    id,
+    tenant: caller.tenant,
+    mode: caller.mode,
+    keyId: caller.keyId,
+    requestId: request.requestId,
+    generation,
+    prompt: await enhance(deps.enhancers[caller.mode], generation),
+    credits: priced.credits,
+    createdAt: earlier === null ? now : createdAtSecondsOf(id) * 1000,
+    deadlineAt: earlier?.deadlineAt ?? now + model.deadlineMs,
+    medianMs: model.medianMs,
+    retentionMs,
+  };
+  if (await start(task, spec)) return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
+  await giveUp(task, ledger, id);
+  return fail({ kind: "not_started" });
+}
+
+/** Counts before contents: an image is only looked at if it may be there. */
+function check(
+  { routes, judgeImageUrl }: VideosDeps,
+  models: Catalogue,
+  caller: Caller,
+  generation: Generation,
+  ownHost: string,
+): Result<Generation, Refusal> {
+  const checked = checkGeneration(models, generation);
+  if (!checked.ok) return checked;
+  for (const [index, url] of generation.images.entries()) {
+    const why = judgeImageUrl(url, ownHost);
+    if (why !== null) return fail({ kind: "image_url_not_allowed", index, why });
+  }
+  const servable = routesFor(routes, caller.mode, generation.model).length > 0;
+  if (!servable) return fail({ kind: "provider_unavailable", model: generation.model });
+  // As they were read when they were judged: another parser might read another host.
+  return ok({ ...generation, images: generation.images.map((url) => new URL(url).href) });
+}
+
+async function claimOf({ idempotencyKey, isRetry }: CreateRequest, generation: Generation): Promise<Claim> {
+  const fingerprint = hex(await sha256(canonicalJson(generation)));
+  return { key: idempotencyKey, fingerprint, looks: idempotencyKey !== null || isRetry };
+}
+
+/** KV's copy may refuse early. Where it is missing or KV is down, the ledger is asked. */
+async function admitAtEdge(
+  { tenants, clock }: VideosDeps,
+  { tenant, mode }: Caller,
+  ask: { model: string; credits: number },
+): Promise<Result<null, Refusal>> {
+  const copy = await tenants.findTenant(tenant, mode).catch(() => null);
+  return copy === null ? ok(null) : admitByCopy(copy, copy.publishedAt, ask, clock());
+}
+
+/** Repeatable, because the hold is keyed by the task's id; only what the platform calls overloaded is not asked twice. */
+async function reserve(ledger: () => LedgerPort, ask: Parameters<LedgerPort["reserve"]>[0]): Promise<Result<Reserved, Refusal>> {
+  try {
+    return await again(() => ledger().reserve(ask));
+  } catch {
+    // It may have been held all the same; nobody was told, and the ledger's watchdog gives it back.
+    return fail({ kind: "not_started" });
+  }
+}
+
+async function start(task: () => TaskPort, spec: TaskSpec): Promise<boolean> {
+  try {
+    return await again(() => task().start(spec));
+  } catch {
+    return false;
+  }
+}
+
+/** Best effort: what fails here the ledger's watchdog does later. A task that did start after all keeps its hold. */
+async function giveUp(task: () => TaskPort, ledger: () => LedgerPort, id: string): Promise<void> {
+  try {
+    if (await task().tombstone()) await ledger().resolve(id, { kind: "withdraw" });
+  } catch {
+    // The answer is a no in any case.
+  }
+}
