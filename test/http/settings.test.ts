@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { parseSettings, SettingsError } from "../../src/env.ts";
+
+const GOOD = { TASK_ID_SECRETS: "a-secret-for-ids", LINK_SECRETS: "k1:a-secret-for-links" };
+const PROVIDER = { name: "up", kind: "seed-style", base_url: "https://up.example/api/", api_key_secret: "UP_KEY" };
+
+function problemsOf(settings: Record<string, unknown>): string[] {
+  try {
+    parseSettings({ ...GOOD, ...settings });
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingsError);
+    return (error as Error).message.split("\n");
+  }
+  return [];
+}
+
+function providers(...changes: object[]): { PROVIDERS: string; UP_KEY: string } {
+  return { PROVIDERS: JSON.stringify(changes.map((change) => ({ ...PROVIDER, ...change }))), UP_KEY: "canary-key" };
+}
+
+describe("the least that must be set", () => {
+  it("is two secrets; the rest has defaults", () => {
+    expect(parseSettings(GOOD)).toEqual({
+      local: false,
+      publicUrl: null,
+      taskIdSecrets: ["a-secret-for-ids"],
+      linkKeys: [{ kid: "k1", secret: "a-secret-for-links" }],
+      linkTtlSeconds: 3_600,
+      maxVideoBytes: 2 * 2 ** 30,
+      models: {},
+      providers: [],
+      s3: null,
+      enhancer: null,
+      demo: null,
+      adminToken: null,
+      alertUrl: null,
+    });
+  });
+
+  it.each(Object.keys(GOOD))("%s is asked for by name", (name) => {
+    expect(problemsOf({ [name]: undefined })).toEqual([`${name}: is not set; it is to be a secret`]);
+  });
+});
+
+describe("a bad setting is named, its value never", () => {
+  const canary = "canary-value";
+  it.each<[string, Record<string, unknown>, string?]>([
+    ["TASK_ID_SECRETS", { TASK_ID_SECRETS: "canary" }, "at least 12"],
+    ["TASK_ID_SECRETS", { TASK_ID_SECRETS: `${canary}-1,${canary}-2,${canary}-3` }, "at most two"],
+    ["TASK_ID_SECRETS", { TASK_ID_SECRETS: `${canary}-1,` }],
+    ["TASK_ID_SECRETS", { TASK_ID_SECRETS: "" }],
+    ["LINK_SECRETS", { LINK_SECRETS: canary }, "kid:secret"],
+    ["LINK_SECRETS", { LINK_SECRETS: "k1:canary" }],
+    ["LINK_SECRETS", { LINK_SECRETS: `canary kid:${canary}-long` }],
+    ["LINK_SECRETS", { LINK_SECRETS: `a:${canary}-1,b:${canary}-2,c:${canary}-3` }, "at most two"],
+    ["LINK_TTL_SECONDS", { LINK_TTL_SECONDS: "59" }, "60"],
+    ["LINK_TTL_SECONDS", { LINK_TTL_SECONDS: "604801" }, "604800"],
+    ["LINK_TTL_SECONDS", { LINK_TTL_SECONDS: canary }],
+    ["LINK_TTL_SECONDS", { LINK_TTL_SECONDS: "60.5" }],
+    ["MAX_VIDEO_BYTES", { MAX_VIDEO_BYTES: "0" }],
+    ["MAX_VIDEO_BYTES", { MAX_VIDEO_BYTES: canary }],
+    ["PUBLIC_URL", { PUBLIC_URL: canary }],
+    ["ENVIRONMENT", { ENVIRONMENT: canary }, "production"],
+    ["MODELS", { MODELS: `{${canary}` }, "JSON"],
+    ["MODELS", { MODELS: '{"canary-model":{}}' }],
+    ["MODELS.veo3.credits", { MODELS: '{"veo3":{"credits":0}}' }],
+    ["MODELS.veo3.credits", { MODELS: '{"veo3":{"credits":1.5}}' }],
+    ["MODELS.veo3", { MODELS: '{"veo3":{"canary":1}}' }],
+    ["MODELS.veo3.deadline_minutes", { MODELS: '{"veo3":{"deadline_minutes":0}}' }],
+    ["PROVIDERS", { PROVIDERS: canary }, "JSON"],
+    ["PROVIDERS", { PROVIDERS: "{}" }],
+    ["PROVIDERS", providers({}, {}), "same name"],
+    ["PROVIDERS.0.name", providers({ name: "Canary Name" }), "a-z, 0-9"],
+    ["PROVIDERS.0.name", providers({ name: "simulated" }), "built in"],
+    ["PROVIDERS.0.kind", providers({ kind: canary }), "seed-style"],
+    ["PROVIDERS.0.base_url", providers({ base_url: canary })],
+    ["PROVIDERS.0.base_url", providers({ base_url: "http://canary.example" }), "https"],
+    ["PROVIDERS.0.base_url", { ENVIRONMENT: "local", ...providers({ base_url: "http://canary.example" }) }, "loopback"],
+    ["PROVIDERS.0.base_url", providers({ base_url: "http://127.0.0.1:9100" }), "https"],
+    ["PROVIDERS.0.base_url", providers({ base_url: "ftp://canary.example" })],
+    ["PROVIDERS.0.api_key_secret", providers({ api_key_secret: canary }), "the name of a secret"],
+    ["PROVIDERS.0.api_key_secret", { ...providers({}), UP_KEY: undefined }, "UP_KEY is not set"],
+    ["PROVIDERS.0.api_key_secret", { ...providers({}), UP_KEY: "" }, "UP_KEY is not set"],
+    ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
+    ["PROVIDERS.0.priority", providers({ priority: -1 })],
+    ["PROVIDERS.0", providers({ canary: 1 })],
+    ["S3_BUCKET", { S3_ENDPOINT: "https://canary.example", S3_ACCESS_KEY_ID: canary, S3_SECRET_ACCESS_KEY: canary }, "is missing"],
+    ["S3_ENDPOINT", { S3_ENDPOINT: canary, S3_BUCKET: canary, S3_ACCESS_KEY_ID: canary, S3_SECRET_ACCESS_KEY: canary }],
+    ["ENHANCER_MODEL", { ENHANCER_BASE_URL: "https://canary.example" }, "is missing"],
+    ["ENHANCER_BASE_URL", { ENHANCER_MODEL: canary }, "is missing"],
+    ["ENHANCER_BASE_URL", { ENHANCER_BASE_URL: canary, ENHANCER_MODEL: canary }],
+    ["ADMIN_TOKEN", { ADMIN_TOKEN: canary }, "16 characters"],
+    ["ALERT_URL", { ALERT_URL: canary }],
+    ["DEMO_PLAN", { DEMO_PLAN: canary }, "JSON"],
+    ["DEMO_PLAN.credits", { DEMO_PLAN: '{"credits":-1}' }],
+    ["DEMO_PLAN", { DEMO_PLAN: '{"canary":1}' }],
+  ])("%s: %j", (name, settings, words = "") => {
+    const problems = problemsOf(settings);
+    expect(problems).toEqual([expect.stringMatching(new RegExp(`^${name.replaceAll(".", "\\.")}\\b[^:]*: .+`))]);
+    expect(problems[0]).toContain(words);
+    expect(problems.join()).not.toMatch(/canary-(value|key)|canary\.example/i);
+  });
+
+  it("all at once", () => {
+    const names = problemsOf({ TASK_ID_SECRETS: undefined, LINK_TTL_SECONDS: "0", MODELS: "x" }).map((line) => line.split(":")[0]);
+    expect(new Set(names)).toEqual(new Set(["TASK_ID_SECRETS", "LINK_TTL_SECONDS", "MODELS"]));
+  });
+});
+
+describe("a good setting", () => {
+  it("may be two secrets while one is rotated, the newer first", () => {
+    const { taskIdSecrets, linkKeys } = parseSettings({
+      TASK_ID_SECRETS: "newer-id-secret, older-id-secret",
+      LINK_SECRETS: "k2:newer:link:secret,k1:older-link-secret",
+    });
+    expect(taskIdSecrets).toEqual(["newer-id-secret", "older-id-secret"]);
+    expect(linkKeys).toEqual([
+      { kid: "k2", secret: "newer:link:secret" },
+      { kid: "k1", secret: "older-link-secret" },
+    ]);
+  });
+
+  it("makes a provider whole, with its key from the secret that it names", () => {
+    const [provider] = parseSettings({ ...GOOD, ...providers({ models: { veo3: "veo-3" }, priority: 2 }) }).providers;
+    expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", api_key: "canary-key", priority: 2 });
+  });
+
+  it.each(["http://127.0.0.1:9100", "http://localhost:9100", "http://[::1]:9100"])(
+    "%s is a provider's address in local runs only",
+    (base_url) => {
+      expect(problemsOf({ ENVIRONMENT: "local", ...providers({ base_url }) })).toEqual([]);
+      expect(problemsOf(providers({ base_url }))).toHaveLength(1);
+    },
+  );
+
+  it("knows demo keys in local runs only", () => {
+    const DEMO_KEYS = "sk-test-one,sk-live-two";
+    expect(parseSettings({ ...GOOD, DEMO_KEYS }).demo).toBeNull();
+    expect(parseSettings({ ...GOOD, DEMO_KEYS, ENVIRONMENT: "local" }).demo?.keys).toEqual(["sk-test-one", "sk-live-two"]);
+  });
+
+  it("has no slash at the end of PUBLIC_URL", () => {
+    expect(parseSettings({ ...GOOD, PUBLIC_URL: "https://videos.example/api//" }).publicUrl).toBe("https://videos.example/api");
+  });
+});
