@@ -1,5 +1,6 @@
 // Bindings and settings, as wrangler.toml and the operator give them. Parsed once an isolate; what is wrong is said by name, at once.
 import { z } from "zod";
+import { parseApiKey } from "./core/api-key.ts";
 import { MODEL_NAMES, type ModelOverrides } from "./core/models.ts";
 import type { Limits } from "./core/quota.ts";
 import type { LinkKeys } from "./core/signing.ts";
@@ -214,7 +215,8 @@ const settingsSchema = z.object({
   DEMO_KEYS: z
     .string()
     .default("")
-    .transform((text) => text.split(",").filter((key) => key !== "")),
+    .transform((text) => text.split(",").filter((key) => key !== ""))
+    .refine((keys) => keys.every((key) => parseApiKey(key) !== null), "holds something that is not an API key"),
   DEMO_PLAN: json(plan, "{}"),
 });
 

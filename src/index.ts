@@ -49,6 +49,6 @@ function misconfigured(request: Request, error: unknown): Response {
   const message = error instanceof SettingsError ? error.message : (error as Error).name;
   console.error(JSON.stringify({ level: "error", event: "misconfigured", message }));
   const { status, type, code, message: told } = internalError;
-  const headers = { "x-request-id": requestIdOf(request.headers), "Cache-Control": "no-store" };
+  const headers = { "x-request-id": requestIdOf(request.headers), "Cache-Control": "no-store", "Access-Control-Allow-Origin": "*" };
   return Response.json({ error: { message: told, type, code, param: null } }, { status, headers });
 }

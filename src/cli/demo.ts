@@ -6,11 +6,12 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, CommanderError } from "commander";
 import { DEMO_TEST_KEY } from "./demo-tenant.ts";
+import { ApiError, UnreachableError } from "./gateway-call.ts";
+import { LOCAL_URL } from "./loopback.ts";
 import { printable } from "./printable.ts";
 import { ProgressLine } from "./progress-line.ts";
-import { ApiError, openVideo, UnreachableError, VideoApi, type VideoRequest, type VideoTask } from "./video-api.ts";
+import { openVideo, VideoApi, type VideoRequest, type VideoTask } from "./video-api.ts";
 
-const LOCAL_URL = "http://127.0.0.1:8787";
 /** Polls in a row that may fail before we give up: the task goes on meanwhile, so a restart of the server is no reason to. */
 const MAX_FAILED_POLLS = 5;
 const FAILED_POLL_MS = 2_000;

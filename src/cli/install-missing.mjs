@@ -41,12 +41,13 @@ function isSameList(asked = {}, locked = {}) {
 }
 
 if (!isComplete()) {
-  console.log("Installing what is missing (npm install) ...");
+  // On standard error: standard output belongs to the script that comes next, and may be read by a program.
+  console.error("Installing what is missing (npm install) ...");
   // Development dependencies too, whatever NODE_ENV says: wrangler is one. Errors only: npm would warn of every package that wants
   // a newer Node than the system's, which is what the package `node` is here for.
   const { status, error } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--include=dev", "--loglevel=error"], {
     cwd: root,
-    stdio: "inherit",
+    stdio: ["inherit", 2, 2],
     shell: process.platform === "win32", // there npm is a .cmd file
   });
   if (error) console.error(`npm install could not be started: ${error.message}`);

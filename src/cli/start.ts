@@ -2,8 +2,9 @@
 // a deployed one must not know is said here, and handed to `wrangler dev`.
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEMO_LIVE_KEY, DEMO_TEST_KEY } from "./demo-tenant.ts";
+import { DEMO_LIVE_KEY, DEMO_TEST_KEY, LOCAL_ADMIN_TOKEN } from "./demo-tenant.ts";
 import { asVarArguments, readDevArguments, readEnvFiles, UsageError } from "./dev-arguments.ts";
+import { isLoopback, LOCAL_URL } from "./loopback.ts";
 import { printable } from "./printable.ts";
 import { startWrangler } from "./wrangler-process.ts";
 
@@ -34,7 +35,9 @@ async function main(): Promise<void> {
   }
 
   const { secrets, settings } = splitSettings(given);
-  const vars = { ...settings, ENVIRONMENT: "local", DEMO_KEYS: `${DEMO_TEST_KEY},${DEMO_LIVE_KEY}` };
+  // Everybody knows that token, so it opens nothing where others can knock.
+  const ownToken = isLoopback(ip) ? { ADMIN_TOKEN: LOCAL_ADMIN_TOKEN } : {};
+  const vars = { ...ownToken, ...settings, ENVIRONMENT: "local", DEMO_KEYS: `${DEMO_TEST_KEY},${DEMO_LIVE_KEY}` };
   const wrangler = startWrangler(
     [
       "--config=wrangler.toml",
@@ -54,7 +57,7 @@ async function main(): Promise<void> {
     console.error(`Reelay cannot serve: ${complaint}\nIts log above says what is wrong.`);
     wrangler.stop(1);
   } else if (!wrangler.gone.aborted) {
-    console.log(banner(url, given.PROVIDERS !== undefined));
+    console.log(banner(url, given.PROVIDERS !== undefined, operatorLine(url, vars)));
   }
   process.exitCode = await wrangler.ended;
 }
@@ -110,7 +113,13 @@ function reachable(ip: string): string {
   return ip.includes(":") ? `[${ip}]` : ip;
 }
 
-function banner(url: string, hasProviders: boolean): string {
+function operatorLine(url: string, { ADMIN_TOKEN: token }: Readonly<Record<string, string>>): string {
+  if (token === undefined) return "closed: others can reach this address, so set an ADMIN_TOKEN of your own in .dev.vars";
+  const where = url === LOCAL_URL ? "" : `--url ${url} `;
+  return `npm run reelay -- ${where}tenant list${token === LOCAL_ADMIN_TOKEN ? "" : "   (with your ADMIN_TOKEN in REELAY_ADMIN_TOKEN)"}`;
+}
+
+function banner(url: string, hasProviders: boolean, operator: string): string {
   const liveKey = hasProviders ? `\n  Live API key   ${DEMO_LIVE_KEY}   (uses PROVIDERS)` : "";
   return `
   Reelay is ready
@@ -118,6 +127,7 @@ function banner(url: string, hasProviders: boolean): string {
   Demo API key   ${DEMO_TEST_KEY}   (simulated videos)${liveKey}
   Console        ${url}/console   (coming)
   API reference  ${url}/docs   (coming)
+  Operator       ${operator}
 
   A first video:
 

@@ -1,5 +1,5 @@
 // The public API as the demo calls it.
-import { printable } from "./printable.ts";
+import { errorOf, pollAfterMs, reach } from "./gateway-call.ts";
 
 export interface VideoTask {
   readonly id: string;
@@ -15,30 +15,7 @@ export interface VideoRequest {
   readonly images?: readonly string[];
 }
 
-/** What the gateway answered instead of what was asked for. */
-export class ApiError extends Error {
-  override readonly name = "ApiError";
-  readonly status: number;
-  readonly requestId: string | null;
-  /** When it may be asked again, if at all. */
-  readonly pollAfterMs: number;
-
-  constructor(reply: Response, message: string) {
-    super(message);
-    this.status = reply.status;
-    this.requestId = reply.headers.get("x-request-id");
-    this.pollAfterMs = pollAfterMs(reply);
-  }
-}
-
-/** Nothing answered. */
-export class UnreachableError extends Error {
-  override readonly name = "UnreachableError";
-}
-
 const REQUEST_TIMEOUT_MS = 30_000;
-const DEFAULT_POLL_MS = 2_000;
-const MAX_POLL_MS = 60_000;
 
 export class VideoApi {
   readonly #base: string;
@@ -75,31 +52,4 @@ export async function openVideo(link: string): Promise<ReadableStream<Uint8Array
   const reply = await reach(link, {});
   if (!reply.ok || reply.body === null) throw await errorOf(reply);
   return reply.body;
-}
-
-async function reach(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init);
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new UnreachableError(`Cannot reach ${new URL(url).origin} (${cause instanceof Error ? cause.message : String(cause)}).`);
-  }
-}
-
-async function errorOf(reply: Response): Promise<ApiError> {
-  const text = await reply.text().catch(() => "");
-  return new ApiError(reply, printable(messageIn(text)));
-}
-
-function messageIn(text: string): string {
-  try {
-    return (JSON.parse(text) as { error: { message: string } }).error.message;
-  } catch {
-    return `The answer is not the API's: ${text.slice(0, 200)}`;
-  }
-}
-
-function pollAfterMs(reply: Response): number {
-  const seconds = Number(reply.headers.get("retry-after") ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, MAX_POLL_MS) : DEFAULT_POLL_MS;
 }

@@ -6,7 +6,7 @@ import type { Refusal } from "../core/errors.ts";
 import { IDEMPOTENCY_MS, SDK_RETRY_MS, type Claim } from "../core/idempotency.ts";
 import { refundKey, spendKey } from "../core/key-rules.ts";
 import * as ledger from "../core/ledger.ts";
-import type { Account, Change, Entry } from "../core/ledger.ts";
+import type { Account, Entry } from "../core/ledger.ts";
 import type { Limits, TenantStatus } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type {
@@ -24,20 +24,21 @@ import type {
 } from "../ports.ts";
 import { wire } from "../wire.ts";
 import { LedgerCopies } from "./ledger-copies.ts";
-import { LedgerKeys, type KeyRow } from "./ledger-keys.ts";
-import { LedgerRows, type HoldRow } from "./ledger-rows.ts";
+import type { KeyRow } from "./ledger-keys.ts";
+import type { HoldRow } from "./ledger-rows.ts";
+import { FrozenError, LedgerStore } from "./ledger-store.ts";
 import { Watchdog } from "./watchdog.ts";
 
-const ACCOUNT = "account";
-/** Why the ledger is read-only: set when its books would not have added up. */
-const FROZEN = "frozen";
 const REPUBLISHED = "republished_at";
 const DAY_MS = 24 * 60 * 60_000;
 const SURPRISED_MS = 30_000;
 
 export class TenantLedger extends DurableObject<Cloudflare.Env> implements LedgerPort, BooksPort {
-  readonly #rows = new LedgerRows(this.ctx.storage.sql);
-  readonly #keys = new LedgerKeys(this.ctx.storage.sql);
+  readonly #store = new LedgerStore(this.ctx.storage, (broken) =>
+    wire(this.env).telemetry.alert("invariant_broken", { ledger: this.ctx.id.name ?? "", broken }),
+  );
+  readonly #rows = this.#store.rows;
+  readonly #keys = this.#store.keys;
   readonly #copies = new LedgerCopies(ownerOf(this.ctx.id), () => wire(this.env).tenants);
   readonly #watchdog = new Watchdog(this.#rows, this.ctx.storage, {
     poke: async (id) => this.#task(id).poke(),
@@ -47,11 +48,11 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>> {
     const now = Date.now();
-    const account = this.#account();
+    const account = this.#store.account;
     const key = account && this.#keys.get(ask.keyId);
     if (account === null || key === null) return fail({ kind: "invalid_api_key" });
-    if (this.#frozen !== null) return fail({ kind: "account_read_only" });
-    const reserved = this.#guarded(() => this.#reserve(account, key, ask, now));
+    if (this.#store.frozen !== null) return fail({ kind: "account_read_only" });
+    const reserved = this.#store.transact(() => this.#reserve(account, key, ask, now));
     if (reserved === null) return fail({ kind: "account_read_only" });
     this.#publishIfDue(reserved.ok ? null : ask, now);
     if (reserved.ok && reserved.value.kind === "held") await this.#watchdog.watch(ask.deadlineAt);
@@ -73,7 +74,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     const held = ledger.reserve(account, existing, ask, now);
     if (!held.ok) return held;
     if (existing === null) {
-      this.#write(held.value);
+      this.#store.write(held.value);
       this.#rows.insertHold(held.value.hold, ask);
       this.#rows.putClaim(ask.claim, ask.id, now + IDEMPOTENCY_MS);
       if (key.budget !== null && spent.ok) this.#keys.setUse(key.id, spent.value);
@@ -95,9 +96,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async resolve(taskId: string, settlement: Settlement): Promise<void> {
     const now = Date.now();
-    if (this.#frozen !== null) throw new FrozenError();
-    const resolved = this.#guarded(() => {
-      const account = this.#account();
+    if (this.#store.frozen !== null) throw new FrozenError();
+    const resolved = this.#store.transact(() => {
+      const account = this.#store.account;
       const hold = this.#rows.hold(taskId);
       if (account === null || hold === null) return true;
       const change =
@@ -105,9 +106,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
           ? ledger.settle(account, hold, now)
           : ledger.release(account, hold, now, settlement.kind === "withdraw" ? "withdrawn" : "released");
       if (change === null) return true;
-      this.#write(change);
+      this.#store.write(change);
       this.#rows.resolveHold(change.hold);
-      this.#account_for(hold, settlement, now);
+      this.#countEnd(hold, settlement, now);
       return true;
     });
     if (resolved === null) throw new FrozenError();
@@ -115,7 +116,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   /** What follows from the end of a task, besides its credits. */
-  #account_for(hold: HoldRow, settlement: Settlement, now: number): void {
+  #countEnd(hold: HoldRow, settlement: Settlement, now: number): void {
     const key = settlement.kind === "charge" ? null : this.#keys.get(hold.keyId);
     if (key !== null && key.budget !== null) this.#keys.setUse(key.id, refundKey(key.use, hold.credits, hold.period));
     if (settlement.kind === "withdraw") return;
@@ -135,15 +136,15 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   async forget(taskId: string): Promise<void> {
-    if (this.#account() !== null) this.#rows.deleteResolved(taskId);
+    if (this.#store.account !== null) this.#rows.deleteResolved(taskId);
   }
 
   async known(taskIds: readonly string[]): Promise<string[]> {
-    return this.#account() === null ? [] : taskIds.filter((id) => this.#rows.hold(id) !== null);
+    return this.#store.account === null ? [] : taskIds.filter((id) => this.#rows.hold(id) !== null);
   }
 
   async tend(): Promise<void> {
-    const account = this.#account();
+    const account = this.#store.account;
     if (account === null) return;
     const now = Date.now();
     const grown = account.limits.retentionDays * DAY_MS + DAY_MS;
@@ -155,90 +156,89 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async configure(settings: { status?: TenantStatus; limits?: Limits }): Promise<void> {
     const now = Date.now();
-    const account = this.#account();
+    const account = this.#store.account;
     if (account === null && settings.limits === undefined) throw new Error("a ledger is opened with limits");
-    this.#rows.createTables();
-    this.#keys.createTable();
-    // Once the books add up again, an operator's change opens them.
-    if (settings.status === "active" && this.#frozen !== null && this.#addsUp()) this.ctx.storage.kv.delete(FROZEN);
-    this.#change((before) =>
+    this.#store.createTables();
+    // Once the books add up again, an operator who resumes the tenant opens them.
+    if (settings.status === "active") this.#store.thaw();
+    this.#store.change((before) =>
       before === null ? ledger.openAccount(settings.limits as Limits, now) : ledger.configure(before, settings, now),
     );
     await this.republish();
   }
 
   async account(): Promise<AccountView | null> {
-    const account = this.#account();
+    const account = this.#store.account;
     if (account === null) return null;
     const { account: now } = ledger.rollOver(account, Date.now());
     const { granted, adjusted, held, spent, expired, period } = now;
-    return { ...ledger.usageOf(now), granted, adjusted, held, spent, expired, period, frozen: this.#frozen };
+    return { ...ledger.usageOf(now), granted, adjusted, held, spent, expired, period, frozen: this.#store.frozen };
   }
 
   async grant(amount: number, reason: string): Promise<void> {
-    this.#change((account) => ledger.grant(opened(account), amount, reason, Date.now()));
+    this.#store.change((account) => ledger.grant(opened(account), amount, reason, Date.now()));
     await this.#publish();
   }
 
   async adjust(amount: number, reason: string): Promise<Result<null, Refusal>> {
-    const adjusted = ledger.adjust(opened(this.#account()), amount, reason, Date.now());
+    const adjusted = ledger.adjust(opened(this.#store.account), amount, reason, Date.now());
     if (!adjusted.ok) return adjusted;
-    this.#change(() => adjusted.value);
+    this.#store.change(() => adjusted.value);
     await this.#publish();
     return ok(null);
   }
 
   async journal(before: number | null, limit: number): Promise<Entry[]> {
-    return this.#account() === null ? [] : this.#rows.journalBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
+    return this.#store.account === null ? [] : this.#rows.journalBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
   }
 
   async recompute(): Promise<ReturnType<typeof ledger.foldJournal>> {
-    return ledger.foldJournal(this.#account() === null ? [] : this.#rows.journal());
+    return ledger.foldJournal(this.#store.account === null ? [] : this.#rows.journal());
   }
 
   async usage(fromDay: string, toDay: string): Promise<UsageRow[]> {
-    return this.#account() === null ? [] : this.#rows.usage(fromDay, toDay);
+    return this.#store.account === null ? [] : this.#rows.usage(fromDay, toDay);
   }
 
   async putKey(key: KeySpec): Promise<void> {
-    opened(this.#account());
+    opened(this.#store.account);
     this.#keys.put(key);
     await this.#publishKeys();
   }
 
   async keys(): Promise<KeyView[]> {
-    return this.#account() === null ? [] : this.#keys.all().map(({ hash: _, ...view }) => view);
+    return this.#store.account === null ? [] : this.#keys.all().map(({ hash: _, ...view }) => view);
   }
 
   async endKey(keyId: string, how: { expiresAt: number } | { revokedAt: number }): Promise<boolean> {
-    if (this.#account() === null || this.#keys.get(keyId) === null) return false;
+    if (this.#store.account === null || this.#keys.get(keyId) === null) return false;
     this.#keys.end(keyId, how);
     await this.#publishKeys();
     return true;
   }
 
   async orphans(before: number | null, limit: number): Promise<OrphanView[]> {
-    return this.#account() === null ? [] : this.#rows.orphansBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
+    return this.#store.account === null ? [] : this.#rows.orphansBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
   }
 
   async writeOff(seq: number, reason: string): Promise<OrphanView | null> {
-    return this.#account() === null ? null : this.#rows.writeOff(seq, Date.now(), reason);
+    return this.#store.account === null ? null : this.#rows.writeOff(seq, Date.now(), reason);
   }
 
   async taskOfRequest(requestId: string): Promise<string | null> {
-    return this.#account() === null ? null : this.#rows.ofRequest(requestId);
+    return this.#store.account === null ? null : this.#rows.ofRequest(requestId);
   }
 
   async holdState(taskId: string): Promise<HoldRow["state"] | null> {
-    return this.#account() === null ? null : (this.#rows.hold(taskId)?.state ?? null);
+    return this.#store.account === null ? null : (this.#rows.hold(taskId)?.state ?? null);
   }
 
   async taskIds(after: string | null, limit: number): Promise<string[]> {
-    return this.#account() === null ? [] : this.#rows.idsAfter(after, limit);
+    return this.#store.account === null ? [] : this.#rows.idsAfter(after, limit);
   }
 
   async republish(): Promise<void> {
-    if (this.#account() === null) return;
+    if (this.#store.account === null) return;
     await this.#publish();
     await this.#publishKeys();
     this.ctx.storage.kv.put(REPUBLISHED, Date.now());
@@ -247,54 +247,11 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   // Never throws, for the platform's reason: see durable/video-task.
   override async alarm(): Promise<void> {
     try {
-      if (this.#account() !== null) await this.#watchdog.run(Date.now());
+      if (this.#store.account !== null) await this.#watchdog.run(Date.now());
     } catch (error) {
       this.#log("alarm_failed", (error as Error).name);
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
     }
-  }
-
-  /** One transaction. Null: it would have broken the books, so that nothing was written and nothing more will be. */
-  #guarded<Value>(work: () => Value): Value | null {
-    try {
-      return this.ctx.storage.transactionSync(work);
-    } catch (error) {
-      if (!(error instanceof BrokenBooksError)) throw error;
-      this.ctx.storage.kv.put(FROZEN, error.message);
-      wire(this.env).telemetry.alert("invariant_broken", { ledger: this.ctx.id.name ?? "", broken: error.message });
-      return null;
-    }
-  }
-
-  /** An operator's change. Throws where it cannot be made. */
-  #change(decide: (account: Account | null) => Change): void {
-    const done = this.#guarded(() => {
-      this.#write(decide(this.#account()));
-      return true;
-    });
-    if (done === null) throw new FrozenError();
-  }
-
-  #write({ account, entries }: Change): void {
-    const broken = ledger.brokenInvariant(account);
-    if (broken !== null) throw new BrokenBooksError(broken);
-    this.ctx.storage.kv.put<Account>(ACCOUNT, account);
-    this.#rows.insertEntries(entries);
-  }
-
-  #addsUp(): boolean {
-    const account = this.#account();
-    if (account === null || ledger.brokenInvariant(account) !== null) return false;
-    const folded = ledger.foldJournal(this.#rows.journal());
-    return folded.available === ledger.available(account) && folded.held === account.held && folded.spent === account.spent;
-  }
-
-  #account(): Account | null {
-    return this.ctx.storage.kv.get<Account>(ACCOUNT) ?? null;
-  }
-
-  get #frozen(): string | null {
-    return this.ctx.storage.kv.get<string>(FROZEN) ?? null;
   }
 
   /** In the background: a copy that is late only lets the ledger be asked. */
@@ -303,12 +260,12 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   async #publish(): Promise<void> {
-    const usage = ledger.usageOf(opened(this.#account()));
-    await this.#copies.publish(this.#frozen === null ? usage : { ...usage, status: "read_only" }, Date.now());
+    const usage = ledger.usageOf(opened(this.#store.account));
+    await this.#copies.publish(this.#store.frozen === null ? usage : { ...usage, status: "read_only" }, Date.now());
   }
 
   async #publishKeys(): Promise<void> {
-    await this.#copies.publishKeys(this.#keys.all(), opened(this.#account()).status);
+    await this.#copies.publishKeys(this.#keys.all(), opened(this.#store.account).status);
   }
 
   #task(id: string): TaskPort {
@@ -318,16 +275,6 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   #log(event: string, error: string | null = null): void {
     console.error(JSON.stringify({ level: "error", event, ledger: this.ctx.id.name ?? null, error }));
   }
-}
-
-/** The balances would not have been the fold of the journal. */
-class BrokenBooksError extends Error {
-  override readonly name = "BrokenBooksError";
-}
-
-/** Nothing is written until an operator has looked. */
-class FrozenError extends Error {
-  override readonly name = "FrozenError";
 }
 
 function opened(account: Account | null): Account {

@@ -216,5 +216,6 @@ function unavailable(code: string, message: string, seconds: number): ApiError {
 }
 
 function retryAfter(seconds: number): Record<string, string> {
-  return { "Retry-After": String(seconds), "x-should-retry": "true" };
+  // The second is what the OpenAI SDK looks at first.
+  return { "Retry-After": String(seconds), "retry-after-ms": String(seconds * 1000), "x-should-retry": "true" };
 }

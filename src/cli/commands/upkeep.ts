@@ -1,0 +1,101 @@
+// What keeps a gateway well, and what was done to it.
+import type { Command } from "commander";
+import type { AuditEntry, Provider, SweepReport, WholeList } from "../admin-wire.ts";
+import { moment } from "../moments.ts";
+import { operatorOf, withPaging, type PageOptions } from "../operator.ts";
+import { cell, sections, sheet, table } from "../table.ts";
+
+export function addUpkeepCommands(program: Command): void {
+  program
+    .command("provider")
+    .description("where videos come from")
+    .command("list")
+    .description("in the order in which they are tried")
+    .action(async (_options: object, command: Command) => {
+      const { api, screen } = operatorOf(command);
+      screen.show(await api.get<WholeList<Provider>>("/providers"), ({ data }) => providerTable(data));
+    });
+
+  withPaging(program.command("audit").description("who changed what, newest first")).action(
+    async (page: PageOptions, command: Command) => {
+      const { api, screen } = operatorOf(command);
+      screen.showPage(await api.list<AuditEntry>("/audit", page), auditTable);
+    },
+  );
+
+  program
+    .command("sweep")
+    .description("clean up now, as the cron does every few minutes")
+    .option("--dry-run", "only say what there would be to do")
+    .action(async ({ dryRun }: { dryRun?: boolean }, command: Command) => {
+      const { api, screen } = operatorOf(command);
+      const reply = await api.post<SweepReport>("/sweep", dryRun ? { dry_run: true } : {});
+      screen.show(reply, (report) => describeSweep(report, dryRun === true));
+    });
+
+  program
+    .command("rebuild-kv")
+    .description("write the tenants' copies in KV anew, from their ledgers")
+    .action(async (_options: object, command: Command) => {
+      const { api, screen } = operatorOf(command);
+      screen.show(await api.post<{ tenants: number }>("/rebuild-kv"), ({ tenants }) => `Rebuilt: ${cell(tenants)} tenants.`);
+    });
+}
+
+/** A change as people say it: only what differs, before and after. */
+export function changeBetween(before: unknown, after: unknown): string {
+  if (!isRecord(before) || !isRecord(after)) return brief(after ?? before);
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+    .map((name) => `${name}: ${brief(before[name])} -> ${brief(after[name])}`)
+    .join(", ");
+}
+
+function providerTable(providers: readonly Provider[]): string {
+  return table(
+    providers,
+    [
+      { title: "name", of: ({ name }) => name },
+      { title: "kind", of: ({ kind }) => kind },
+      { title: "priority", of: ({ priority }) => priority },
+      { title: "models", of: ({ models }) => models?.join(",") ?? "all" },
+      { title: "region", of: ({ region }) => region },
+    ],
+    "No providers but the simulated one, which serves test keys. README says how to add one (PROVIDERS).",
+  );
+}
+
+function auditTable(entries: readonly AuditEntry[]): string {
+  return table(
+    entries,
+    [
+      { title: "seq", of: ({ seq }) => String(seq) },
+      { title: "at", of: ({ at }) => moment(at, Date.now()) },
+      { title: "who", of: ({ actor }) => actor },
+      { title: "did", of: ({ action }) => action },
+      { title: "to", of: ({ target }) => target },
+      { title: "change", of: ({ before, after }) => changeBetween(before, after) },
+    ],
+    "Nothing was changed yet.",
+  );
+}
+
+function describeSweep({ ran, tenants, objects, orphans, errors }: SweepReport, isDryRun: boolean): string {
+  const counts = sheet([
+    ["Tenants looked at", cell(tenants)],
+    ["Stored files looked at", cell(objects)],
+    ["Files without an owner", cell(orphans)],
+    ["Errors", cell(errors)],
+  ]);
+  if (isDryRun) return sections(counts, "A dry run: nothing was changed.");
+  return sections(counts, ran ? "" : "Another sweep is at it, so this one did nothing.");
+}
+
+function brief(value: unknown): string {
+  if (value === undefined || value === null) return "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

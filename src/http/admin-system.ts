@@ -1,0 +1,4 @@
+import type { Operator } from "../service/operator/operator.ts";
+import type { App } from "./context.ts";
+
+export function mountAdminSystem(_app: App, _operator: Operator): void {}
