@@ -13,15 +13,10 @@ import { invalidRequest } from "./http/validation.ts";
 
 const MAX_URL_LENGTH = 8 * 1024;
 const EXPOSED_HEADERS = [
-  "x-request-id",
-  "Retry-After",
-  "RateLimit",
-  "RateLimit-Policy",
-  "X-Task-Id",
-  "Location",
-  "ETag",
-  "Content-Range",
+  ...["x-request-id", "Retry-After", "retry-after-ms", "x-should-retry", "RateLimit", "RateLimit-Policy"],
+  ...["X-Task-Id", "X-Credits-Charged", "X-Credits-Remaining", "Idempotent-Replayed", "Location", "ETag", "Content-Range"],
 ];
+const METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
 const PREFLIGHT_SECONDS = 86_400;
 
 export function createApp(services: Services): App {
@@ -29,7 +24,7 @@ export function createApp(services: Services): App {
 
   app.use(requestLog(services.telemetry));
   // Any page may call, with its own key; there are no cookies that could be borrowed.
-  app.use(cors({ origin: "*", exposeHeaders: EXPOSED_HEADERS, maxAge: PREFLIGHT_SECONDS }));
+  app.use(cors({ origin: "*", allowMethods: METHODS, exposeHeaders: EXPOSED_HEADERS, maxAge: PREFLIGHT_SECONDS }));
   app.use(async (c, next) => {
     if (c.req.url.length > MAX_URL_LENGTH) {
       return answer(c, badRequest("uri_too_long", `The URL has more than ${MAX_URL_LENGTH} characters.`, null, 414));

@@ -210,7 +210,12 @@ const settingsSchema = z.object({
   S3_ACCESS_KEY_ID: z.string().min(1).optional(),
   S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** At least as long as `openssl rand -hex 16` makes it. */
-  ADMIN_TOKEN: z.string().min(16, "has at least 16 characters").optional(),
+  ADMIN_TOKEN: z
+    .string()
+    .min(16, "has at least 16 characters")
+    // What it is sent as: one word, and not one that could be a tenant's key.
+    .regex(/^(?!sk-)[!-~]*$/, "is printable ASCII without spaces, and does not begin with sk-")
+    .optional(),
   ALERT_URL: z.url({ protocol: /^https?$/ }).optional(),
   DEMO_KEYS: z
     .string()

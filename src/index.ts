@@ -24,10 +24,15 @@ export default {
   },
 
   async scheduled(_controller: ScheduledController, env: Bindings): Promise<void> {
-    const { runSweep, telemetry } = wire(env);
-    const startedAt = Date.now();
-    const report = await runSweep();
-    telemetry.log("info", { event: "sweep", ran: report !== null, ...report, ms: Date.now() - startedAt });
+    try {
+      const { runSweep, telemetry } = wire(env);
+      const startedAt = Date.now();
+      const report = await runSweep();
+      telemetry.log("info", { event: "sweep", ran: report !== null, ...report, ms: Date.now() - startedAt });
+    } catch (error) {
+      // The next run comes by itself; what this one left off, it goes on with.
+      logProblem("sweep_failed", error);
+    }
   },
 } satisfies ExportedHandler<Bindings>;
 
@@ -46,9 +51,14 @@ function appOf(house: House): App {
 
 /** No request can be served until the settings are right; the log says which are not, the caller only that it is our fault. */
 function misconfigured(request: Request, error: unknown): Response {
-  const message = error instanceof SettingsError ? error.message : (error as Error).name;
-  console.error(JSON.stringify({ level: "error", event: "misconfigured", message }));
+  logProblem(error instanceof SettingsError ? "misconfigured" : "surprise", error);
   const { status, type, code, message: told } = internalError;
   const headers = { "x-request-id": requestIdOf(request.headers), "Cache-Control": "no-store", "Access-Control-Allow-Origin": "*" };
   return Response.json({ error: { message: told, type, code, param: null } }, { status, headers });
+}
+
+/** Settings errors are in our words and name no value; of any other only its kind is told. */
+function logProblem(event: string, error: unknown): void {
+  const message = error instanceof SettingsError ? error.message : (error as Error).name;
+  console.error(JSON.stringify({ level: "error", event, message }));
 }

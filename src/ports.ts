@@ -79,6 +79,9 @@ export interface Enhancer {
 /** Whether an address is one of these addresses and CIDR ranges. */
 export type IsAddressIn = (address: string, ranges: readonly string[]) => boolean;
 
+/** Whether a text is an address, or a CIDR range of them. */
+export type IsAddressRange = (text: string) => boolean;
+
 /** Judges a URL that a tenant names, by a request to `ownHost`; null: allowed, else why not, in words for the tenant. */
 export type JudgeUrl = (url: string, ownHost: string) => string | null;
 
@@ -258,12 +261,14 @@ export interface BooksPort {
   grant(amount: number, reason: string): Promise<void>;
   adjust(amount: number, reason: string): Promise<Result<null, Refusal>>;
   journal(before: number | null, limit: number): Promise<Entry[]>;
-  /** The balances as the journal tells them. */
-  recompute(): Promise<ReturnType<typeof foldJournal>>;
+  /** The balances beside what the journal makes of them, of one and the same moment. Null: it was never opened. */
+  recompute(): Promise<{ account: AccountView; journal: ReturnType<typeof foldJournal> } | null>;
   usage(fromDay: string, toDay: string): Promise<UsageRow[]>;
   /** Adds a key; one that is there keeps its use. */
   putKey(key: KeySpec): Promise<void>;
   keys(): Promise<KeyView[]>;
+  /** One key as the edge is told of it; null: there is none of that id and hash. Opens nothing. */
+  keyRecord(keyId: string, hash: string): Promise<KeyRecord | null>;
   /** False: there is no such key. A time in the past ends it now. */
   endKey(keyId: string, how: { expiresAt: number } | { revokedAt: number }): Promise<boolean>;
   orphans(before: number | null, limit: number): Promise<OrphanView[]>;
@@ -284,7 +289,7 @@ export interface TaskPort {
   poke(): Promise<boolean>;
   /** Gives the id up, so that it can never start. False: it has started. */
   tombstone(): Promise<boolean>;
-  /** Ends it, whatever it is doing; what a provider still makes of it is an orphan. False: it has ended, or never was. */
+  /** Ends it, whatever it is doing; what a provider still makes of it is an orphan. False: it has ended or just does, or never was. */
   abandon(): Promise<boolean>;
   /** Ends what is left of it now, not when its retention does. False: it has not ended yet. */
   discard(): Promise<boolean>;
@@ -336,6 +341,8 @@ export interface RegistryPort {
   /** Null: another pass is at it. */
   beginSweep(): Promise<SweepPage | null>;
   finishSweep(lease: string, objectCursor: string | null): Promise<void>;
+  /** Gives the lease back as if the pass had not been. */
+  abandonSweep(lease: string): Promise<void>;
   /** When a pass last ended; null: none has. */
   lastSweepAt(): Promise<number | null>;
   /** Writes KV's copy of the switches anew. */

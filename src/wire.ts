@@ -5,7 +5,7 @@ import { catalogue } from "./core/models.ts";
 import type { Route } from "./core/routing.ts";
 import { parseSettings, type Bindings, type ProviderSettings, type Settings } from "./env.ts";
 import { consoleTelemetry } from "./stores/telemetry.ts";
-import { isAddressIn } from "./net/address-ranges.ts";
+import { isAddressIn, isAddressRange } from "./net/address-ranges.ts";
 import { alertSender } from "./net/alerts.ts";
 import { judgePublicUrl } from "./net/url-policy.ts";
 import type { BooksOf, Enhancer, LedgerOf, Provider, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
@@ -75,6 +75,7 @@ function build(env: Bindings) {
     missShield: shield(env.SHIELD_MISSES),
     authenticate: authenticator({
       tenants,
+      booksOf,
       addressShield: shield(env.SHIELD_ADDRESS),
       tenantShield: shield(env.SHIELD_TENANT),
       isAddressIn,
@@ -105,6 +106,7 @@ function build(env: Bindings) {
       taskOf,
       clock,
       randomBytes,
+      isAddressRange,
       catalogue: table,
       taskIdSecrets: settings.taskIdSecrets,
       providers: settings.providers.map(({ name, kind, priority, models: map }) => ({
@@ -124,6 +126,7 @@ function build(env: Bindings) {
         taskIdSecrets: settings.taskIdSecrets.length,
         hasPublicUrl: settings.publicUrl !== null,
         hasAlertUrl: settings.alertUrl !== null,
+        local: settings.local,
       },
     }),
     /** Local runs only; nothing is deployed with demo keys. */
@@ -147,6 +150,7 @@ function registryOf(env: Bindings): RegistryPort {
     auditLog: async (before, limit) => stub().auditLog(before, limit),
     beginSweep: async () => stub().beginSweep(),
     finishSweep: async (lease, cursor) => stub().finishSweep(lease, cursor),
+    abandonSweep: async (lease) => stub().abandonSweep(lease),
     lastSweepAt: async () => stub().lastSweepAt(),
     republish: async () => stub().republish(),
   };

@@ -34,7 +34,7 @@ export function span(seconds: number): string {
 function ago(seconds: number, nowMs: number): string {
   const difference = Math.round(seconds - nowMs / 1000);
   const [unit, length] = UNITS.find(([, each]) => Math.abs(difference) >= each) ?? ["second", 1];
-  return difference === 0 ? "now" : relative.format(Math.trunc(difference / length), unit);
+  return difference === 0 ? "now" : relative.format(Math.round(difference / length), unit);
 }
 
 function join(...parts: readonly (readonly [number, string])[]): string {

@@ -47,6 +47,11 @@ export function withPaging(command: Command): Command {
     .addOption(new Option("--all", "every page").conflicts("limit"));
 }
 
+/** A tenant has a ledger for each. */
+export function withMode(command: Command): Command {
+  return command.addOption(new Option("--mode <mode>", "which ledger").choices(["live", "test"]).default("live"));
+}
+
 export function withConfirmation(command: Command): Command {
   return command.option("--yes", "do not ask");
 }

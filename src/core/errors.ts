@@ -28,6 +28,9 @@ export type Refusal =
   | { kind: "tenant_not_found" }
   | { kind: "key_not_found" }
   | { kind: "orphan_not_found" }
+  | { kind: "name_not_confirmed"; name: string }
+  | { kind: "invalid_ip_range"; index: number }
+  | { kind: "adjustment_too_large"; available: number }
   | { kind: "task_ended" }
   | { kind: "video_expired" }
   | { kind: "invalid_signature" }

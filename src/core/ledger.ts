@@ -20,6 +20,8 @@ export interface Account extends Balances {
   readonly limits: Limits;
   /** The calendar month (UTC) that the plan credits belong to, as `2026-11`. */
   readonly period: string;
+  /** What the plan gave for this period in all, changes of plan included. */
+  readonly planGranted: number;
   /** Credits of the plan that are free; they expire with the period. */
   readonly plan: number;
   /** Credits that were bought and are free; they do not expire. */
@@ -64,6 +66,7 @@ export function openAccount(limits: Limits, now: number): Change {
     status: "active",
     limits,
     period: "",
+    planGranted: 0,
     plan: 0,
     bought: 0,
     granted: 0,
@@ -85,10 +88,14 @@ export function rollOver(account: Account, now: number): Change {
   if (period <= account.period) return { account, entries: [] };
   const { plan } = account;
   const grant = account.limits.creditsPerPeriod;
-  return record({ ...account, period, plan: grant, expired: account.expired + plan, granted: account.granted + grant }, now, [
-    ["expire", plan, account.period],
-    ["grant", grant, period],
-  ]);
+  return record(
+    { ...account, period, planGranted: grant, plan: grant, expired: account.expired + plan, granted: account.granted + grant },
+    now,
+    [
+      ["expire", plan, account.period],
+      ["grant", grant, period],
+    ],
+  );
 }
 
 /** A new plan counts at once: the current period's grant is adjusted by the difference, as far as its credits are still free. */
@@ -96,12 +103,14 @@ export function configure(before: Account, next: { status?: TenantStatus; limits
   const rolled = rollOver(before, now);
   const { account } = rolled;
   const limits = next.limits ?? account.limits;
-  const difference = Math.max(limits.creditsPerPeriod - account.limits.creditsPerPeriod, -account.plan);
+  // Against what was given, not against the old plan: what a smaller plan could not take back, a larger one does not give again.
+  const difference = Math.max(limits.creditsPerPeriod - account.planGranted, -account.plan);
   const changed = record(
     {
       ...account,
       status: next.status ?? account.status,
       limits,
+      planGranted: account.planGranted + difference,
       plan: account.plan + difference,
       adjusted: account.adjusted + difference,
     },

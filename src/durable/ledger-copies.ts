@@ -1,7 +1,7 @@
 // What a ledger publishes of itself in KV, for the edge to answer early from. It is the only writer of these records.
 import type { Mode } from "../core/api-key.ts";
 import { admitByCopy, isPublishDue, type Ask, type TenantStatus, type Usage } from "../core/quota.ts";
-import type { TenantRecord, TenantStore } from "../ports.ts";
+import type { KeyRecord, TenantRecord, TenantStore } from "../ports.ts";
 import type { KeyRow } from "./ledger-keys.ts";
 
 export class LedgerCopies {
@@ -30,9 +30,11 @@ export class LedgerCopies {
 
   /** A suspended tenant's keys say so themselves, because reading needs no other record. */
   async publishKeys(keys: readonly KeyRow[], status: TenantStatus): Promise<void> {
-    for (const { id, hash, scopes, ips, expiresAt, revokedAt } of keys) {
-      const standing = revokedAt !== null ? "revoked" : status === "suspended" ? "suspended" : "active";
-      await this.#store().putKey(hash, { ...this.#owner, keyId: id, scopes, ips, status: standing, expiresAt });
-    }
+    for (const key of keys) await this.#store().putKey(key.hash, this.recordOf(key, status));
+  }
+
+  recordOf({ id, scopes, ips, expiresAt, revokedAt }: KeyRow, status: TenantStatus): KeyRecord {
+    const standing = revokedAt !== null ? "revoked" : status === "suspended" ? "suspended" : "active";
+    return { ...this.#owner, keyId: id, scopes, ips, status: standing, expiresAt };
   }
 }

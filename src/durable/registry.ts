@@ -106,6 +106,11 @@ export class Registry extends DurableObject<Cloudflare.Env> implements RegistryP
     this.ctx.storage.kv.put<SweepState>(SWEEP, { ...state, ...places, lease: null, finishedAt: Date.now() });
   }
 
+  async abandonSweep(lease: string): Promise<void> {
+    const state = this.#sweep();
+    if (state.lease?.id === lease) this.ctx.storage.kv.put<SweepState>(SWEEP, { ...state, lease: null });
+  }
+
   async republish(): Promise<void> {
     await wire(this.env).tenants.putSwitches(await this.switches());
   }

@@ -12,6 +12,7 @@ import { fail, ok, type Result } from "../core/result.ts";
 import type {
   AccountView,
   BooksPort,
+  KeyRecord,
   KeySpec,
   KeyView,
   LedgerPort,
@@ -169,10 +170,12 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async account(): Promise<AccountView | null> {
     const account = this.#store.account;
-    if (account === null) return null;
-    const { account: now } = ledger.rollOver(account, Date.now());
-    const { granted, adjusted, held, spent, expired, period } = now;
-    return { ...ledger.usageOf(now), granted, adjusted, held, spent, expired, period, frozen: this.#store.frozen };
+    return account && this.#view(ledger.rollOver(account, Date.now()).account);
+  }
+
+  #view(account: Account): AccountView {
+    const { granted, adjusted, held, spent, expired, period } = account;
+    return { ...ledger.usageOf(account), granted, adjusted, held, spent, expired, period, frozen: this.#store.frozen };
   }
 
   async grant(amount: number, reason: string): Promise<void> {
@@ -192,8 +195,17 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     return this.#store.account === null ? [] : this.#rows.journalBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
   }
 
-  async recompute(): Promise<ReturnType<typeof ledger.foldJournal>> {
-    return ledger.foldJournal(this.#store.account === null ? [] : this.#rows.journal());
+  async recompute(): ReturnType<BooksPort["recompute"]> {
+    const account = this.#store.account;
+    if (account === null) return null;
+    // A month that has begun counts on both sides, though its entries are only written with the next change.
+    const due = ledger.rollOver(account, Date.now());
+    const rows = this.#rows;
+    function* entries(): Iterable<Entry> {
+      yield* rows.journal();
+      yield* due.entries;
+    }
+    return { account: this.#view(due.account), journal: ledger.foldJournal(entries()) };
   }
 
   async usage(fromDay: string, toDay: string): Promise<UsageRow[]> {
@@ -207,7 +219,13 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   async keys(): Promise<KeyView[]> {
-    return this.#store.account === null ? [] : this.#keys.all().map(({ hash: _, ...view }) => view);
+    return this.#store.account === null ? [] : this.#keys.all().map(withoutHash);
+  }
+
+  async keyRecord(keyId: string, hash: string): Promise<KeyRecord | null> {
+    const account = this.#store.account;
+    const key = account && this.#keys.get(keyId);
+    return account !== null && key?.hash === hash ? this.#copies.recordOf(key, account.status) : null;
   }
 
   async endKey(keyId: string, how: { expiresAt: number } | { revokedAt: number }): Promise<boolean> {
@@ -275,6 +293,11 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   #log(event: string, error: string | null = null): void {
     console.error(JSON.stringify({ level: "error", event, ledger: this.ctx.id.name ?? null, error }));
   }
+}
+
+function withoutHash(key: KeyRow): KeyView {
+  const { hash: _, ...view } = key;
+  return view;
 }
 
 function opened(account: Account | null): Account {

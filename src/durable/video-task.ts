@@ -1,20 +1,10 @@
 // One task. Loads, asks the core, acts, saves - and decides nothing. Its whole state is one value under one key.
 import { DurableObject } from "cloudflare:workers";
-import {
-  begin,
-  type Begun,
-  isTerminal,
-  startTask,
-  TASK_SCHEMA,
-  transition,
-  wakeAt,
-  type Task,
-  type TaskEvent,
-  type TaskSpec,
-} from "../core/task.ts";
+import { begin, type Begun, transition, wakeAt, type TaskEvent } from "../core/task-machine.ts";
+import { isTerminal, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";
 import type { TaskPort } from "../ports.ts";
 import { perform } from "../service/perform.ts";
-import { taskLog, taskUsage } from "../service/task-log.ts";
+import { taskAlert, taskLog, taskUsage } from "../service/task-log.ts";
 import { wire } from "../wire.ts";
 
 const KEY = "task";
@@ -49,9 +39,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
 
   async abandon(): Promise<boolean> {
     const task = this.#task();
-    if (task === null || isTerminal(task)) return false;
-    await this.#tell(task, { type: "abandon" });
-    return true;
+    return task !== null && (await this.#tell(task, { type: "abandon" }));
   }
 
   async discard(): Promise<boolean> {
@@ -61,10 +49,12 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     return true;
   }
 
-  /** An event from outside: what it made of the task is acted on at once. */
-  async #tell(task: Task, event: TaskEvent): Promise<void> {
+  /** An event from outside: what it made of the task is acted on at once. False: it changed nothing. */
+  async #tell(task: Task, event: TaskEvent): Promise<boolean> {
     const now = Date.now();
-    await this.#save(task, transition(task, event, now) ?? task, now);
+    const after = transition(task, event, now) ?? task;
+    if (after !== task) await this.#save(task, after, now);
+    return after !== task;
   }
 
   async tombstone(): Promise<boolean> {
@@ -90,7 +80,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
         await this.ctx.storage.deleteAll();
       } else if (task.schema > TASK_SCHEMA) {
         // A newer release wrote it and was rolled back: left as it is until that release is back.
-        console.error(JSON.stringify({ event: "task_parked", task: task.id, schema: task.schema }));
+        console.error(JSON.stringify({ level: "error", event: "task_parked", task: task.id, schema: task.schema }));
         await this.ctx.storage.setAlarm(Date.now() + PARKED_MS);
       } else {
         await this.#wake(task);
@@ -100,7 +90,12 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       }
     } catch (error) {
       console.error(
-        JSON.stringify({ event: "alarm_failed", object: this.ctx.id.name ?? null, error: String((error as Error).name) }),
+        JSON.stringify({
+          level: "error",
+          event: "alarm_failed",
+          object: this.ctx.id.name ?? null,
+          error: String((error as Error).name),
+        }),
       );
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
     }
@@ -121,6 +116,8 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       });
       const after = await this.#apply(event, begun.again);
       house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
+      const alert = taskAlert([current, begun.task, after], note);
+      if (alert !== null) house.telemetry.alert(alert.kind, alert.entry);
       if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
       const ended = after?.status === "settling" && begun.effect.kind !== "settle";
       current = ended ? after : null;

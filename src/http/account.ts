@@ -1,10 +1,12 @@
 // What a tenant may see of its own account: GET /v1/account, /v1/account/journal and /v1/usage (JSON, or CSV for a spreadsheet).
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Entry } from "../core/ledger.ts";
 import type { UsageRow } from "../ports.ts";
 import { authenticated } from "./auth.ts";
 import type { App, Services } from "./context.ts";
 import { answer, badRequest, errorBody, refuse } from "./errors.ts";
 import { listOf, page, pageQuery } from "./page.ts";
+import { planReply, toPlan } from "./plan.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
@@ -24,18 +26,12 @@ const accountReply = z
       adjusted: z.int(),
     }),
     period: z.strictObject({ id: z.string(), ends_at: z.int() }),
-    plan: z.strictObject({
-      credits: z.int(),
-      requests_per_minute: z.int(),
-      live_tasks: z.int(),
-      models: z.array(z.string()).nullable(),
-      retention_days: z.int(),
-    }),
+    plan: planReply,
     live_tasks: z.int(),
   })
   .openapi("Account");
 
-const journalEntry = z
+export const journalEntry = z
   .strictObject({
     seq: z.int(),
     at: z.int(),
@@ -115,13 +111,7 @@ export function mountAccount(app: App, { accounts, authenticate }: Services): vo
         status: found.value.frozen === null ? status : ("read_only" as const),
         credits: { available, held, spent, expired, granted, adjusted },
         period: { id: period, ends_at: Date.UTC(year, month) / 1000 },
-        plan: {
-          credits: limits.creditsPerPeriod,
-          requests_per_minute: limits.createsPerMinute,
-          live_tasks: limits.liveTasks,
-          models: limits.models === null ? null : [...limits.models],
-          retention_days: limits.retentionDays,
-        },
+        plan: toPlan(limits),
         live_tasks: live,
       },
       200,
@@ -131,15 +121,7 @@ export function mountAccount(app: App, { accounts, authenticate }: Services): vo
   app.openapi(getJournal, async (c) => {
     const { limit, after } = c.req.valid("query");
     const entries = await accounts.journal(c.var.caller, after === undefined ? null : Number(after), limit + 1);
-    return c.json(
-      page(
-        entries,
-        limit,
-        (entry) => ({ ...entry, at: Math.floor(entry.at / 1000) }),
-        ({ seq }) => seq,
-      ),
-      200,
-    );
+    return c.json(journalPage(entries, limit), 200);
   });
 
   app.openapi(getUsage, async (c) => {
@@ -153,6 +135,15 @@ export function mountAccount(app: App, { accounts, authenticate }: Services): vo
     }
     return c.json({ object: "usage" as const, from, to, data: rows }, 200);
   });
+}
+
+export function journalPage(entries: readonly Entry[], limit: number) {
+  return page(
+    entries,
+    limit,
+    (entry) => ({ ...entry, at: Math.floor(entry.at / 1000) }),
+    ({ seq }) => seq,
+  );
 }
 
 function toUsageRow({ day: on, model, keyId, status, count, credits, videoMs }: UsageRow): z.infer<typeof usageRow> {

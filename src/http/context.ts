@@ -29,6 +29,8 @@ export interface AppEnv {
     requestId: string;
     /** Set by `authenticated`; read only behind it. */
     caller: Caller;
+    /** Who acts; set at the operator API's door, read only behind it. */
+    actor: string;
     /** The task a request is about, for its log line. */
     taskId: string;
     /** Of the error that was answered, for its log line. */

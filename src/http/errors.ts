@@ -165,6 +165,20 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       return badRequest(refusal.kind, "This tenant has no such API key.", null, 404);
     case "orphan_not_found":
       return badRequest(refusal.kind, "There is no such orphan.", null, 404);
+    case "name_not_confirmed":
+      return badRequest("invalid_value", `confirm must be the tenant's name, ${JSON.stringify(refusal.name)}.`, "confirm");
+    case "invalid_ip_range":
+      return badRequest(
+        "invalid_value",
+        `ips.${refusal.index} must be an address or a CIDR range, as 203.0.113.0/24.`,
+        `ips.${refusal.index}`,
+      );
+    case "adjustment_too_large":
+      return badRequest(
+        "invalid_value",
+        `amount takes away more than the ${refusal.available} credits that are available.`,
+        "amount",
+      );
     case "task_ended":
       return badRequest(refusal.kind, "This task has ended, and an end is final.", null, 409);
     case "video_expired":

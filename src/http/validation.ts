@@ -36,7 +36,8 @@ function toApiError(issue: Issue, input: unknown): ApiError {
   switch (issue.code) {
     case "unrecognized_keys": {
       const unknown = issue.keys[0] ?? "";
-      return badRequest("unknown_parameter", `There is no such parameter.${issue.message}`, printable(unknown));
+      const where = [...issue.path, unknown].map((part) => printable(String(part))).join(".");
+      return badRequest("unknown_parameter", `There is no such parameter.${issue.message}`, where);
     }
     case "custom":
       return badRequest(String(issue.params?.["code"] ?? "invalid_value"), `${name} ${issue.message}.`, param);

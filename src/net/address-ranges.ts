@@ -12,9 +12,11 @@ export function isAddressIn(address: string, ranges: readonly string[]): boolean
   });
 }
 
-/** `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`. */
+/** `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`. IPv4 in four decimal parts only: `10/8` and `010.0.0.1` mean what nobody meant. */
 export function isAddressRange(text: string): boolean {
-  return text.includes("/") ? ipaddr.isValidCIDR(text) : ipaddr.isValid(text);
+  return text.includes("/")
+    ? ipaddr.IPv4.isValidCIDRFourPartDecimal(text) || ipaddr.IPv6.isValidCIDR(text)
+    : ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
 }
 
 function parseRange(range: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {

@@ -21,7 +21,7 @@ export function chatEnhancer({ baseUrl, model, apiKey }: ChatEnhancerConfig): En
       const reply = await callJson(`${baseUrl}/chat/completions`, {
         method: "POST",
         headers: { "content-type": "application/json", ...(apiKey !== null && { authorization: `Bearer ${apiKey}` }) },
-        body: JSON.stringify({ model, messages: enhancerMessages(prompt), max_tokens: ENHANCER_MAX_TOKENS }),
+        body: { model, messages: enhancerMessages(prompt), max_tokens: ENHANCER_MAX_TOKENS },
         signal,
       });
       if (reply.status !== 200) throw new Error(`the enhancer answered ${reply.status}`);

@@ -1,9 +1,10 @@
 // Who is calling. The key's shape has been judged before, so each key that comes here could be real and costs a look-up:
-// from the isolate's memory, else past the address shield, from KV.
-import type { ApiKey, Mode, Scope } from "../core/api-key.ts";
+// from the isolate's memory, else past the address shield, from KV, and from the tenant's ledger where KV has not heard of it.
+import { hashApiKey, type ApiKey, type Mode, type Scope } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import type { Clock, IsAddressIn, KeyRecord, Shield, TenantStore } from "../ports.ts";
+import type { BooksOf, Clock, IsAddressIn, KeyRecord, Shield, TenantStore } from "../ports.ts";
+import { again } from "./again.ts";
 import { Memory } from "./memory.ts";
 
 export interface Caller {
@@ -16,14 +17,17 @@ export interface Caller {
 export type Authenticate = (key: ApiKey, address: string) => Promise<Result<Caller, Refusal>>;
 
 const REMEMBERED_MS = 15_000;
-/** Short, because a key that was just made is unknown only for as long as KV takes. */
+/** Short: long enough that repeating an unknown key costs nothing. */
 const UNKNOWN_REMEMBERED_MS = 5_000;
 const REMEMBERED_KEYS = 2_000;
 const RETRY_MS = 100;
-const SHIELD_WINDOW_SECONDS = 60;
+/** The shields' periods, as wrangler.toml has them. */
+const ADDRESS_WINDOW_SECONDS = 60;
+const TENANT_WINDOW_SECONDS = 10;
 
 export function authenticator(deps: {
   tenants: TenantStore;
+  booksOf: BooksOf;
   addressShield: Shield;
   tenantShield: Shield;
   isAddressIn: IsAddressIn;
@@ -35,8 +39,8 @@ export function authenticator(deps: {
   return async (key, address) => {
     let record = memory.get(key.text, deps.clock());
     if (record === undefined) {
-      if (!(await deps.addressShield(address))) return fail(shielded("address"));
-      const found = await findKey(key);
+      if (!(await deps.addressShield(address))) return fail(shielded("address", ADDRESS_WINDOW_SECONDS));
+      const found = await find(key);
       if (found === undefined) return fail({ kind: "auth_unavailable" });
       record = found;
       memory.set(key.text, record, deps.clock() + (record === null ? UNKNOWN_REMEMBERED_MS : REMEMBERED_MS));
@@ -45,11 +49,18 @@ export function authenticator(deps: {
     if (!judged.ok) return judged;
     // Told as an unknown key is: whoever holds a stolen one learns nothing from it.
     if (record?.ips && !deps.isAddressIn(address, record.ips)) return fail({ kind: "invalid_api_key" });
-    return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`)) ? judged : fail(shielded("tenant"));
+    return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`))
+      ? judged
+      : fail(shielded("tenant", TENANT_WINDOW_SECONDS));
   };
 
-  /** Undefined: KV does not answer. Never taken for a yes, nor for a no. */
-  async function findKey(key: ApiKey): Promise<KeyRecord | null | undefined> {
+  /** Undefined: nobody answers. Never taken for a yes, nor for a no. */
+  async function find(key: ApiKey): Promise<KeyRecord | null | undefined> {
+    const copy = await findCopy(key);
+    return copy === null ? findOriginal(key) : copy;
+  }
+
+  async function findCopy(key: ApiKey): Promise<KeyRecord | null | undefined> {
     for (let tries = 1; ; tries++) {
       try {
         return await deps.tenants.findKey(key);
@@ -57,6 +68,16 @@ export function authenticator(deps: {
         if (tries === 2) return undefined;
         await deps.pause(RETRY_MS);
       }
+    }
+  }
+
+  /** A key that was just made, which KV may deny for a minute. The key names its ledger; one of nobody's opens nothing. */
+  async function findOriginal(key: ApiKey): Promise<KeyRecord | null | undefined> {
+    try {
+      const hash = await hashApiKey(key);
+      return await again(() => deps.booksOf(key.tenant, key.mode).keyRecord(key.id, hash));
+    } catch {
+      return undefined;
     }
   }
 }
@@ -70,12 +91,6 @@ function judge(key: ApiKey, record: KeyRecord | null, now: number): Result<Calle
   return ok({ tenant, mode, keyId, scopes });
 }
 
-function shielded(policy: string): Refusal {
-  return {
-    kind: "rate_limit_exceeded",
-    policy,
-    limit: null,
-    windowSeconds: SHIELD_WINDOW_SECONDS,
-    resetSeconds: SHIELD_WINDOW_SECONDS,
-  };
+function shielded(policy: string, seconds: number): Refusal {
+  return { kind: "rate_limit_exceeded", policy, limit: null, windowSeconds: seconds, resetSeconds: seconds };
 }

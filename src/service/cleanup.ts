@@ -13,7 +13,7 @@ const OBJECTS_A_PASS = 200;
 /** A video younger than this may belong to a task whose copy is not on record yet. */
 const SETTLED_AFTER_MS = 60 * 60_000;
 
-/** Null: another pass is at it. `dryRun`: only counts the videos it would remove. */
+/** Null: another pass is at it. `dryRun`: counts what it would look at and remove, and leaves everything as it was. */
 export async function sweep(
   deps: { registry: RegistryPort; ledgerOf: LedgerOf; videos: VideoStore },
   now: number,
@@ -31,22 +31,27 @@ export async function sweep(
     }
   };
 
-  let tenants = 0;
+  const tended = new Set<string>();
   for (const { tenant, mode } of page.tenants) {
-    tenants += await attempted(async () => {
-      await deps.ledgerOf(tenant, mode).tend();
+    await attempted(async () => {
+      if (!dryRun) await deps.ledgerOf(tenant, mode).tend();
+      tended.add(tenant);
       return 1;
     });
   }
 
-  const listed = await deps.videos.list(page.objectCursor, OBJECTS_A_PASS);
+  let listed: Awaited<ReturnType<VideoStore["list"]>> = { objects: [], cursor: page.objectCursor };
+  await attempted(async () => {
+    listed = await deps.videos.list(page.objectCursor, OBJECTS_A_PASS);
+    return listed.objects.length;
+  });
   let orphans = 0;
   for (const [owner, objects] of byOwner(listed.objects.filter((object) => object.uploadedAt < now - SETTLED_AFTER_MS))) {
     orphans += await attempted(async () => removeUnknown(deps, owner, objects, dryRun));
   }
-  // A dry run leaves the walk where it was, so that the next pass comes by the same places.
-  await deps.registry.finishSweep(page.lease, dryRun ? page.objectCursor : listed.cursor);
-  return { tenants, objects: listed.objects.length, orphans, errors };
+  if (dryRun) await deps.registry.abandonSweep(page.lease);
+  else await deps.registry.finishSweep(page.lease, listed.cursor);
+  return { tenants: tended.size, objects: listed.objects.length, orphans, errors };
 }
 
 /** The ledger has a row for every task that is not purged, so one question a tenant settles a whole page. */

@@ -1,5 +1,6 @@
 // One effect in, one event out: everything a task does to the outside world. It decides nothing; what cannot be done now is an event too.
-import type { Effect, SettlingTask, StoringTask, TaskEvent, Upload } from "../core/task.ts";
+import type { Effect, TaskEvent } from "../core/task-machine.ts";
+import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { orphanOf } from "../core/task.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError, UnclearReplyError } from "../core/upstream-errors.ts";
 import type { LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";

@@ -1,6 +1,7 @@
 // What a step of a task leaves in the log and in the charts: ids, names and numbers, none of anybody's words.
-import { isTerminal, type Effect, type Task, type TaskEvent } from "../core/task.ts";
-import type { LogEntry, Telemetry } from "../ports.ts";
+import type { Effect, TaskEvent } from "../core/task-machine.ts";
+import { isTerminal, orphanOf, type Task } from "../core/task.ts";
+import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 
 export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: string | undefined, ms: number): LogEntry {
   return {
@@ -10,11 +11,33 @@ export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: stri
     mode: task.mode,
     step: effect.kind,
     outcome: event.type,
-    note: note ?? ("reason" in event ? event.reason : null),
+    note: note ?? ("reason" in event ? event.reason : endingOf(task)),
     attempt: task.attempts.length,
     provider: task.attempts.at(-1)?.provider ?? null,
     ms,
   };
+}
+
+/** Why a task is being settled that fails; null for one that does not. */
+function endingOf(task: Task): string | null {
+  return task.status === "settling" && task.outcome.kind === "failed" ? task.outcome.reason : null;
+}
+
+/**
+ * What of a step an operator should hear of at once; null: nothing. `states`: what the task was before the step, while it was taken,
+ * and after it.
+ */
+export function taskAlert(states: readonly (Task | null)[], note: string | undefined): { kind: AlertKind; entry: LogEntry } | null {
+  const [before] = states;
+  if (!before) return null;
+  const provider = states.at(-1)?.attempts.at(-1)?.provider ?? null;
+  const entry = { task: before.id, tenant: before.tenant, mode: before.mode, provider };
+  if (note === "unauthorized" || note === "out_of_credit") return { kind: "provider_credentials", entry: { ...entry, why: note } };
+  const ending = states.find((task) => task?.status === "settling");
+  if (before.status === "settling" || ending?.status !== "settling" || ending.outcome.kind !== "failed") return null;
+  const { reason } = ending.outcome;
+  if (reason === "internal_error") return { kind: "task_quarantined", entry };
+  return orphanOf(ending) === null ? null : { kind: "orphan", entry: { ...entry, reason } };
 }
 
 /** For a task that has just ended. */

@@ -8,6 +8,15 @@ export interface TenancyDeps {
   readonly registry: RegistryPort;
 }
 
+/** The plan of a tenant that is opened without one. */
+export const DEFAULT_LIMITS: Limits = {
+  creditsPerPeriod: 1_000,
+  createsPerMinute: 60,
+  liveTasks: 10,
+  models: null,
+  retentionDays: 7,
+};
+
 /** What a test key may play with: no plan's business, and no money of anybody's. */
 export const TEST_LIMITS: Limits = {
   creditsPerPeriod: 10_000,

@@ -215,8 +215,21 @@ const ROOMS: readonly Room[] = [
   },
   {
     file: "src/cli/start.ts",
-    fine: from("./demo-tenant.ts", "../client/reelay.ts", "commander", "node:fs", "node:fs/promises"),
+    fine: from(
+      "./demo-tenant.ts",
+      "./commands/tenant.ts",
+      "../client/reelay.ts",
+      "commander",
+      "cli-table3",
+      "node:fs",
+      "node:fs/promises",
+    ),
     wrong: { [IMPORTS]: from("../core/api-key.ts", "../ports.ts", "../wire.ts", "../service/videos.ts", "zod") },
+  },
+  {
+    file: "src/cli/commands/tenant.ts",
+    fine: from("./key.ts", "../start.ts", "../../client/reelay.ts", "commander", "node:fs"),
+    wrong: { [IMPORTS]: from("../../core/api-key.ts", "../../ports.ts", "../../wire.ts", "zod", "cli-table3") },
   },
   {
     file: "src/cli/demo-tenant.ts",

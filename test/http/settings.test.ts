@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { makeApiKey } from "../../src/core/api-key.ts";
 import { parseSettings, SettingsError } from "../../src/env.ts";
 
 const GOOD = { TASK_ID_SECRETS: "a-secret-for-ids", LINK_SECRETS: "k1:a-secret-for-links" };
@@ -90,6 +91,8 @@ describe("a bad setting is named, its value never", () => {
     ["ENHANCER_BASE_URL", { ENHANCER_MODEL: canary }, "is missing"],
     ["ENHANCER_BASE_URL", { ENHANCER_BASE_URL: canary, ENHANCER_MODEL: canary }],
     ["ADMIN_TOKEN", { ADMIN_TOKEN: canary }, "16 characters"],
+    ["ADMIN_TOKEN", { ADMIN_TOKEN: `${canary} and another word` }, "without spaces"],
+    ["ADMIN_TOKEN", { ADMIN_TOKEN: `sk-${canary.repeat(3)}` }, "begin with sk-"],
     ["ALERT_URL", { ALERT_URL: canary }],
     ["DEMO_PLAN", { DEMO_PLAN: canary }, "JSON"],
     ["DEMO_PLAN.credits", { DEMO_PLAN: '{"credits":-1}' }],
@@ -134,9 +137,10 @@ describe("a good setting", () => {
   );
 
   it("knows demo keys in local runs only", () => {
-    const DEMO_KEYS = "sk-test-one,sk-live-two";
+    const keys = (["test", "live"] as const).map((mode) => makeApiKey(mode, "demo0000", new Uint8Array(64).fill(7)).text);
+    const DEMO_KEYS = keys.join();
     expect(parseSettings({ ...GOOD, DEMO_KEYS }).demo).toBeNull();
-    expect(parseSettings({ ...GOOD, DEMO_KEYS, ENVIRONMENT: "local" }).demo?.keys).toEqual(["sk-test-one", "sk-live-two"]);
+    expect(parseSettings({ ...GOOD, DEMO_KEYS, ENVIRONMENT: "local" }).demo?.keys).toEqual(keys);
   });
 
   it("has no slash at the end of PUBLIC_URL", () => {

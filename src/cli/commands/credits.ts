@@ -1,8 +1,8 @@
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { path } from "../admin-api.ts";
 import type { Amounts, JournalEntry, Mode, Recompute, Tenant } from "../admin-wire.ts";
 import { moment } from "../moments.ts";
-import { operatorOf, withPaging, type PageOptions } from "../operator.ts";
+import { operatorOf, withMode, withPaging, type PageOptions } from "../operator.ts";
 import { cell, sections, table } from "../table.ts";
 import { countFrom, tenantId, wholeNumber } from "../values.ts";
 import { balancesTable } from "./tenant.ts";
@@ -58,10 +58,6 @@ export function addCreditsCommands(program: Command): void {
     screen.show(reply, comparison);
     if (!reply.body.equal) process.exitCode = 1;
   });
-}
-
-function withMode(command: Command): Command {
-  return command.addOption(new Option("--mode <mode>", "which ledger").choices(["live", "test"]).default("live"));
 }
 
 function describe(tenant: Tenant): string {

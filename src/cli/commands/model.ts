@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { path } from "../admin-api.ts";
 import type { Model, WholeList } from "../admin-wire.ts";
 import { operatorOf } from "../operator.ts";
-import { table } from "../table.ts";
+import { sections, table } from "../table.ts";
 import { countFrom } from "../values.ts";
 
 interface PriceOptions {
@@ -28,7 +28,7 @@ export function addModelCommands(program: Command): void {
     .requiredOption("--reason <text>", "what tenants are told")
     .action(async (name: string, { reason }: { reason: string }, command: Command) => {
       const { api, screen } = operatorOf(command);
-      screen.show(await api.patch<Model>(path`/models/${name}`, { enabled: false, reason }), (row) => modelTable([row]));
+      screen.show(await api.patch<Model>(path`/models/${name}`, { enabled: false, reason }), describeChange);
     });
 
   model
@@ -37,7 +37,7 @@ export function addModelCommands(program: Command): void {
     .argument("<model>")
     .action(async (name: string, _options: object, command: Command) => {
       const { api, screen } = operatorOf(command);
-      screen.show(await api.patch<Model>(path`/models/${name}`, { enabled: true }), (row) => modelTable([row]));
+      screen.show(await api.patch<Model>(path`/models/${name}`, { enabled: true }), describeChange);
     });
 
   model
@@ -56,8 +56,13 @@ export function addModelCommands(program: Command): void {
       if (Object.keys(change).length === 0 || (reset && credits !== undefined))
         command.error("error: give a price, --upsample or --reset", { exitCode: 2 });
       const { api, screen } = operatorOf(command);
-      screen.show(await api.patch<Model>(path`/models/${name}`, change), (row) => modelTable([row]));
+      screen.show(await api.patch<Model>(path`/models/${name}`, change), describeChange);
     });
+}
+
+/** Every location has its own copy of the prices and switches for a while. */
+function describeChange(row: Model): string {
+  return sections(modelTable([row]), "It holds everywhere within a minute.");
 }
 
 function modelTable(models: readonly Model[]): string {

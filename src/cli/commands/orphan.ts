@@ -1,8 +1,8 @@
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { path } from "../admin-api.ts";
 import type { Mode, Orphan } from "../admin-wire.ts";
 import { absolute, moment } from "../moments.ts";
-import { confirmUnless, operatorOf, withConfirmation, withPaging, type PageOptions } from "../operator.ts";
+import { confirmUnless, operatorOf, withConfirmation, withMode, withPaging, type PageOptions } from "../operator.ts";
 import { cell, table } from "../table.ts";
 import { countFrom, tenantId } from "../values.ts";
 
@@ -38,10 +38,6 @@ export function addOrphanCommands(program: Command): void {
     const reply = await api.post<Orphan>(path`/tenants/${tenant}/orphans/${seq}/write-off`, { reason, mode });
     screen.show(reply, (gone) => `Orphan ${gone.seq} (${cell(gone.task)}) is written off.`);
   });
-}
-
-function withMode(command: Command): Command {
-  return command.addOption(new Option("--mode <mode>", "which ledger").choices(["live", "test"]).default("live"));
 }
 
 function orphanTable(orphans: readonly Orphan[]): string {

@@ -1,7 +1,7 @@
 // What keeps a gateway well, and what was done to it.
 import type { Command } from "commander";
 import type { AuditEntry, Provider, SweepReport, WholeList } from "../admin-wire.ts";
-import { moment } from "../moments.ts";
+import { absolute, moment } from "../moments.ts";
 import { operatorOf, withPaging, type PageOptions } from "../operator.ts";
 import { cell, sections, sheet, table } from "../table.ts";
 
@@ -42,12 +42,13 @@ export function addUpkeepCommands(program: Command): void {
     });
 }
 
-/** A change as people say it: only what differs, before and after. */
+/** A change as people say it: what differs, before and after; of what is new or gone, all there is to say. */
 export function changeBetween(before: unknown, after: unknown): string {
-  if (!isRecord(before) || !isRecord(after)) return brief(after ?? before);
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
-    .map((name) => `${name}: ${brief(before[name])} -> ${brief(after[name])}`)
+  const [old, now] = [asRecord(before), asRecord(after)];
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
+    .map((name) => [name, textOf(name, old[name]), textOf(name, now[name])] as const)
+    .filter(([, was, is]) => was !== is)
+    .map(([name, was, is]) => `${name}: ${was === null || after === null ? (is ?? was) : `${was} -> ${is ?? "none"}`}`)
     .join(", ");
 }
 
@@ -91,11 +92,14 @@ function describeSweep({ ran, tenants, objects, orphans, errors }: SweepReport, 
   return sections(counts, ran ? "" : "Another sweep is at it, so this one did nothing.");
 }
 
-function brief(value: unknown): string {
-  if (value === undefined || value === null) return "none";
+/** Null where there is nothing. */
+function textOf(name: string, value: unknown): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "number" && name.endsWith("_at")) return absolute(value);
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value.join(" ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function asRecord(side: unknown): Readonly<Record<string, unknown>> {
+  return typeof side === "object" && side !== null ? { ...side } : {};
 }

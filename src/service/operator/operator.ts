@@ -8,6 +8,7 @@ import type { AccountView, AuditEntry, OrphanView } from "../../ports.ts";
 import type { SweepReport } from "../cleanup.ts";
 import { auditor } from "./audited.ts";
 import { examine, type Check, type DoctorDeps } from "./doctor.ts";
+import { operatorKeys, type KeysDeps, type OperatorKeys } from "./keys.ts";
 import { operatorModels, type OperatorModels } from "./models.ts";
 import { operatorTasks, type OperatorTasks, type TasksDeps } from "./tasks.ts";
 import { operatorTenants, type OperatorTenants, type TenantsDeps } from "./tenants.ts";
@@ -22,6 +23,7 @@ export interface ProviderView {
 
 export interface Operator {
   readonly tenants: OperatorTenants;
+  readonly keys: OperatorKeys;
   readonly tasks: OperatorTasks;
   readonly models: OperatorModels;
   readonly providers: readonly ProviderView[];
@@ -29,18 +31,19 @@ export interface Operator {
   recompute(
     tenant: string,
     mode: Mode,
-  ): Promise<Result<{ account: AccountView; journal: ReturnType<typeof foldJournal> }, Refusal>>;
+  ): Promise<Result<{ account: AccountView; journal: ReturnType<typeof foldJournal>; equal: boolean }, Refusal>>;
   orphans(tenant: string, mode: Mode, before: number | null, limit: number): Promise<Result<OrphanView[], Refusal>>;
   writeOff(actor: string, tenant: string, mode: Mode, seq: number, reason: string): Promise<Result<OrphanView, Refusal>>;
   auditLog(before: number | null, limit: number): Promise<AuditEntry[]>;
   /** Null: another pass is at it. */
-  sweep(dryRun: boolean): Promise<SweepReport | null>;
+  sweep(actor: string, dryRun: boolean): Promise<SweepReport | null>;
   /** Writes all of KV anew from the ledgers and the registry; how many tenants that were. */
   rebuildKv(actor: string): Promise<number>;
   doctor(): Promise<Check[]>;
 }
 
 export type OperatorDeps = Omit<TenantsDeps, "audit"> &
+  Omit<KeysDeps, "audit"> &
   Omit<TasksDeps, "audit"> & {
     readonly catalogue: Catalogue;
     readonly providers: readonly ProviderView[];
@@ -59,6 +62,7 @@ export function operator(given: OperatorDeps): Operator {
 
   return {
     tenants: operatorTenants(deps),
+    keys: operatorKeys(deps),
     tasks: operatorTasks(deps),
     models: operatorModels(deps),
     providers: given.providers,
@@ -69,11 +73,11 @@ export function operator(given: OperatorDeps): Operator {
 
     async recompute(tenant, mode) {
       if (!(await isTenant(tenant))) return fail(NO_TENANT);
-      const books = booksOf(tenant, mode);
-      // The journal first: what comes in between is then missing from it, and told as a difference, never hidden by one.
-      const journal = await books.recompute();
-      const account = await books.account();
-      return account === null ? fail(NO_TENANT) : ok({ account, journal });
+      const both = await booksOf(tenant, mode).recompute();
+      if (both === null) return fail(NO_TENANT);
+      const { account, journal } = both;
+      const names = Object.keys(journal) as (keyof typeof journal)[];
+      return ok({ account, journal, equal: names.every((name) => account[name] === journal[name]) });
     },
 
     async orphans(tenant, mode, before, limit) {
@@ -82,14 +86,29 @@ export function operator(given: OperatorDeps): Operator {
 
     async writeOff(actor, tenant, mode, seq, reason) {
       if (!(await isTenant(tenant))) return fail(NO_TENANT);
-      const orphan = await booksOf(tenant, mode).writeOff(seq, reason);
-      if (orphan === null) return fail({ kind: "orphan_not_found" });
-      await audit({ actor, action: "orphan.write_off", target: orphan.task, after: { tenant, mode, seq, reason } });
-      return ok(orphan);
+      const books = booksOf(tenant, mode);
+      const [before] = await books.orphans(seq + 1, 1);
+      if (before?.seq !== seq) return fail({ kind: "orphan_not_found" });
+      if (before.writtenOff !== null) return ok(before);
+      const after = await books.writeOff(seq, reason);
+      const place = { tenant, mode, seq };
+      await audit({
+        actor,
+        action: "orphan.write_off",
+        target: before.task,
+        before: { ...place, writtenOff: null },
+        after: { ...place, reason },
+      });
+      return ok(after ?? before);
     },
 
     auditLog: async (before, limit) => registry.auditLog(before, limit),
-    sweep: given.runSweep,
+
+    async sweep(actor, dryRun) {
+      const report = await given.runSweep(dryRun);
+      if (report !== null && !dryRun) await audit({ actor, action: "sweep.run", target: "sweep", after: report });
+      return report;
+    },
 
     async rebuildKv(actor) {
       await registry.republish();

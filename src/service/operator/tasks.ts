@@ -4,7 +4,7 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Hold } from "../../core/ledger.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { isTerminal, type Task } from "../../core/task.ts";
-import { isOwnTaskId } from "../../core/task-id.ts";
+import { hasTaskIdShape, isOwnTaskId } from "../../core/task-id.ts";
 import type { BooksOf, RegistryPort, TaskOf } from "../../ports.ts";
 import type { Audit } from "./audited.ts";
 
@@ -30,14 +30,20 @@ export type OperatorTasks = ReturnType<typeof operatorTasks>;
 
 export function operatorTasks({ registry, booksOf, taskOf, taskIdSecrets, audit }: TasksDeps) {
   /** An id names no tenant, but its MAC fits one only: asking each costs a hash, and wakes nothing. */
-  async function ownerOf(id: string): Promise<{ tenant: string; mode: Mode } | null> {
-    for await (const tenant of everyTenant()) {
+  async function ownerOf(id: string, among: string | null): Promise<{ tenant: string; mode: Mode } | null> {
+    if (!hasTaskIdShape(id)) return null;
+    for await (const tenant of tenants(among)) {
       for (const mode of MODES) if (await isOwnTaskId(taskIdSecrets, { tenant, mode }, id)) return { tenant, mode };
     }
     return null;
   }
 
-  async function* everyTenant(): AsyncIterable<string> {
+  /** That one, if there is such a tenant; null: every one. */
+  async function* tenants(only: string | null): AsyncIterable<string> {
+    if (only !== null) {
+      if ((await registry.tenant(only)) !== null) yield only;
+      return;
+    }
     for (let after: string | null = null; ;) {
       const page = await registry.tenants(after, TENANTS_A_PAGE);
       for (const { id } of page) yield id;
@@ -46,18 +52,19 @@ export function operatorTasks({ registry, booksOf, taskOf, taskIdSecrets, audit 
     }
   }
 
-  async function find(id: string): Promise<Result<TaskView, Refusal>> {
-    const owner = await ownerOf(id);
+  /** `tenant`: whose it is, where that is known; null: all of them are tried. */
+  async function find(id: string, tenant: string | null): Promise<Result<TaskView, Refusal>> {
+    const owner = await ownerOf(id, tenant);
     const task = owner && (await taskOf(owner.tenant, id).read());
     return task ? ok({ task, hold: await booksOf(task.tenant, task.mode).holdState(id) }) : fail(NO_TASK);
   }
 
   /** `tenant` null: every tenant's rows are walked. */
   async function findByRequest(requestId: string, tenant: string | null): Promise<Result<TaskView, Refusal>> {
-    for await (const each of tenant === null ? everyTenant() : [tenant]) {
+    for await (const each of tenants(tenant)) {
       for (const mode of MODES) {
         const id = await booksOf(each, mode).taskOfRequest(requestId);
-        if (id !== null) return find(id);
+        if (id !== null) return find(id, each);
       }
     }
     return fail(NO_TASK);
@@ -68,24 +75,24 @@ export function operatorTasks({ registry, booksOf, taskOf, taskIdSecrets, audit 
     findByRequest,
 
     /** Ends it without a charge. What a provider still makes of it becomes an orphan. */
-    async fail(actor: string, id: string, reason: string): Promise<Result<TaskView, Refusal>> {
-      const found = await find(id);
+    async fail(actor: string, id: string, among: string | null, reason: string): Promise<Result<TaskView, Refusal>> {
+      const found = await find(id, among);
       if (!found.ok) return found;
       const { tenant, status } = found.value.task;
       if (!(await taskOf(tenant, id).abandon())) return fail({ kind: "task_ended" });
-      await audit({ actor, action: "task.fail", target: id, before: { status }, after: { reason } });
-      return find(id);
+      await audit({ actor, action: "task.fail", target: id, before: { tenant, status }, after: { reason } });
+      return find(id, tenant);
     },
 
     /** Has it take its next step now instead of at its next alarm. */
-    async retry(actor: string, id: string): Promise<Result<TaskView, Refusal>> {
-      const found = await find(id);
+    async retry(actor: string, id: string, among: string | null): Promise<Result<TaskView, Refusal>> {
+      const found = await find(id, among);
       if (!found.ok) return found;
-      const { task } = found.value;
-      if (isTerminal(task)) return fail({ kind: "task_ended" });
-      await taskOf(task.tenant, id).poke();
-      await audit({ actor, action: "task.retry", target: id, before: { status: task.status } });
-      return find(id);
+      const { tenant, status } = found.value.task;
+      if (isTerminal(found.value.task)) return fail({ kind: "task_ended" });
+      await taskOf(tenant, id).poke();
+      await audit({ actor, action: "task.retry", target: id, before: { tenant, status } });
+      return find(id, tenant);
     },
   };
 }

@@ -1,12 +1,11 @@
-// What an operator does with tenants: open, change, suspend, close; their credits; their keys.
-import { makeApiKey, type ApiKey, type Mode } from "../../core/api-key.ts";
+// What an operator does with tenants: open, change, suspend, close; and with their credits.
+import type { Mode } from "../../core/api-key.ts";
 import { base62Digits } from "../../core/encoding.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { KeyRules } from "../../core/key-rules.ts";
 import type { Limits } from "../../core/quota.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
-import type { AccountView, BooksOf, Clock, KeyView, RegistryPort, TaskOf, TenantEntry } from "../../ports.ts";
-import { keySpec, openTenant, TEST_LIMITS } from "../tenancy.ts";
+import type { AccountView, BooksOf, Clock, RegistryPort, TaskOf, TenantEntry } from "../../ports.ts";
+import { DEFAULT_LIMITS, openTenant, TEST_LIMITS } from "../tenancy.ts";
 import type { Audit } from "./audited.ts";
 
 export interface TenantsDeps {
@@ -23,39 +22,35 @@ export interface TenantView extends TenantEntry {
   readonly accounts: Readonly<Record<Mode, AccountView>>;
 }
 
-export interface KeyWish extends Partial<Omit<KeyRules, "revokedAt">> {
+export interface Credit {
   readonly mode: Mode;
-  readonly name: string | null;
-}
-
-/** A key as it is told of once, with its text, and with its place. */
-export interface MadeKey {
-  readonly key: KeyView;
-  readonly mode: Mode;
-  readonly text: string;
+  readonly kind: "grant" | "adjust";
+  readonly amount: number;
+  readonly reason: string;
 }
 
 type Found<Value> = Result<Value, Refusal>;
 
 const MODES = ["live", "test"] as const satisfies readonly Mode[];
 const NO_TENANT: Refusal = { kind: "tenant_not_found" };
-const NO_KEY: Refusal = { kind: "key_not_found" };
 const TASKS_A_PAGE = 100;
 
 export type OperatorTenants = ReturnType<typeof operatorTenants>;
 
-export function operatorTenants(deps: TenantsDeps) {
-  const { registry, booksOf, taskOf, audit, clock } = deps;
-
-  async function view(entry: TenantEntry): Promise<TenantView> {
+export function operatorTenants({ registry, booksOf, taskOf, audit, clock, randomBytes }: TenantsDeps) {
+  /** One that was only half opened, by a request that died, is told as none; it can still be deleted. */
+  async function view(entry: TenantEntry | null): Promise<Found<TenantView>> {
+    if (entry === null) return fail(NO_TENANT);
     const [live, test] = await Promise.all(MODES.map(async (mode) => booksOf(entry.id, mode).account()));
-    if (!live || !test) throw new Error("a registered tenant has its ledgers");
-    return { ...entry, limits: live.limits, accounts: { live, test } };
+    return live && test ? ok({ ...entry, limits: live.limits, accounts: { live, test } }) : fail(NO_TENANT);
   }
 
-  async function find(id: string): Promise<Found<TenantView>> {
-    const entry = await registry.tenant(id);
-    return entry === null ? fail(NO_TENANT) : ok(await view(entry));
+  const find = async (id: string): Promise<Found<TenantView>> => view(await registry.tenant(id));
+
+  /** One that was deleted stays as it is. */
+  async function findOpen(id: string): Promise<Found<TenantView>> {
+    const found = await find(id);
+    return found.ok && found.value.status === "deleted" ? fail(NO_TENANT) : found;
   }
 
   async function setStatus(
@@ -64,14 +59,14 @@ export function operatorTenants(deps: TenantsDeps) {
     status: "active" | "suspended",
     reason: string | null,
   ): Promise<Found<TenantView>> {
-    const before = await registry.tenant(id);
-    if (before === null || before.status === "deleted") return fail(NO_TENANT);
+    const before = await findOpen(id);
+    if (!before.ok) return before;
     // The ledgers first: they are what stops the spending.
     for (const mode of MODES) await booksOf(id, mode).configure({ status });
     const after = await registry.changeTenant(id, { status });
     const action = status === "active" ? "tenant.resume" : "tenant.suspend";
-    await audit({ actor, action, target: id, before: { status: before.status }, after: { status, reason } });
-    return after === null ? fail(NO_TENANT) : ok(await view(after));
+    await audit({ actor, action, target: id, before: { status: before.value.status }, after: { status, reason } });
+    return view(after);
   }
 
   /** Ends every task and removes what it left; the books stay. */
@@ -87,25 +82,36 @@ export function operatorTenants(deps: TenantsDeps) {
     }
   }
 
+  async function close(tenant: string, mode: Mode, now: number): Promise<void> {
+    const books = booksOf(tenant, mode);
+    if ((await books.account()) === null) return;
+    await books.configure({ status: "suspended" });
+    for (const key of await books.keys()) await books.endKey(key.id, { revokedAt: now });
+    await discardTasks(tenant, mode);
+  }
+
   return {
     find,
 
     list: async (after: string | null, limit: number): Promise<TenantEntry[]> => registry.tenants(after, limit),
 
-    async create(actor: string, name: string, limits: Limits): Promise<TenantView> {
-      const id = base62Digits(deps.randomBytes(32)).slice(0, 8);
+    async create(actor: string, name: string, plan: Partial<Limits>): Promise<Found<TenantView>> {
+      const id = base62Digits(randomBytes(32)).slice(0, 8);
       const entry: TenantEntry = { id, name, status: "active", createdAt: clock() };
+      const limits = { ...DEFAULT_LIMITS, ...plan };
       await openTenant({ registry, booksOf }, entry, { live: limits, test: { ...TEST_LIMITS, models: limits.models } });
       await audit({ actor, action: "tenant.create", target: id, after: { name, limits } });
       return view(entry);
     },
 
     async change(actor: string, id: string, change: { name?: string; limits?: Partial<Limits> }): Promise<Found<TenantView>> {
-      const before = await find(id);
-      if (!before.ok || before.value.status === "deleted") return fail(NO_TENANT);
+      const before = await findOpen(id);
+      if (!before.ok) return before;
       const limits = { ...before.value.limits, ...change.limits };
-      await booksOf(id, "live").configure({ limits });
-      await booksOf(id, "test").configure({ limits: { ...before.value.accounts.test.limits, models: limits.models } });
+      if (change.limits !== undefined) {
+        await booksOf(id, "live").configure({ limits });
+        await booksOf(id, "test").configure({ limits: { ...before.value.accounts.test.limits, models: limits.models } });
+      }
       const name = change.name ?? before.value.name;
       const entry = await registry.changeTenant(id, { name });
       await audit({
@@ -115,97 +121,42 @@ export function operatorTenants(deps: TenantsDeps) {
         before: { name: before.value.name, limits: before.value.limits },
         after: { name, limits },
       });
-      return entry === null ? fail(NO_TENANT) : ok(await view(entry));
+      return view(entry);
     },
 
     suspend: async (actor: string, id: string, reason: string | null) => setStatus(actor, id, "suspended", reason),
     resume: async (actor: string, id: string, reason: string | null) => setStatus(actor, id, "active", reason),
 
     /** For good: no key works, tasks under way are ended and not charged, videos go; the books and the audit log stay. */
-    async remove(actor: string, id: string): Promise<Found<null>> {
+    async remove(actor: string, id: string, confirmedName: string): Promise<Found<null>> {
       const before = await registry.tenant(id);
       if (before === null || before.status === "deleted") return fail(NO_TENANT);
-      const now = clock();
-      for (const mode of MODES) {
-        const books = booksOf(id, mode);
-        await books.configure({ status: "suspended" });
-        for (const key of await books.keys()) await books.endKey(key.id, { revokedAt: now });
-        await discardTasks(id, mode);
-      }
+      if (confirmedName !== before.name) return fail({ kind: "name_not_confirmed", name: before.name });
+      for (const mode of MODES) await close(id, mode, clock());
       await registry.changeTenant(id, { status: "deleted" });
-      await audit({ actor, action: "tenant.delete", target: id, before: { name: before.name, status: before.status } });
+      const { name, status } = before;
+      await audit({ actor, action: "tenant.delete", target: id, before: { name, status }, after: { name, status: "deleted" } });
       return ok(null);
     },
 
-    async credit(
-      actor: string,
-      id: string,
-      mode: Mode,
-      { kind, amount, reason }: { kind: "grant" | "adjust"; amount: number; reason: string },
-    ): Promise<Found<TenantView>> {
+    async credit(actor: string, id: string, { mode, kind, amount, reason }: Credit): Promise<Found<TenantView>> {
       const before = await find(id);
       if (!before.ok) return before;
       const books = booksOf(id, mode);
       const done = kind === "grant" ? ok(await books.grant(amount, reason)) : await books.adjust(amount, reason);
-      if (!done.ok) return done;
+      if (!done.ok) {
+        const { error } = done;
+        return fail(error.kind === "insufficient_quota" ? { kind: "adjustment_too_large", available: error.available } : error);
+      }
+      const after = await find(id);
       await audit({
         actor,
         action: `credits.${kind}`,
         target: id,
         before: { mode, available: before.value.accounts[mode].available },
-        after: { mode, amount, reason },
+        after: { mode, amount, reason, ...(after.ok && { available: after.value.accounts[mode].available }) },
       });
-      return find(id);
-    },
-
-    async keys(id: string): Promise<Found<{ key: KeyView; mode: Mode }[]>> {
-      if ((await registry.tenant(id)) === null) return fail(NO_TENANT);
-      const lists = await Promise.all(MODES.map(async (mode) => (await booksOf(id, mode).keys()).map((key) => ({ key, mode }))));
-      return ok(lists.flat());
-    },
-
-    async createKey(actor: string, id: string, { mode, name, ...rules }: KeyWish): Promise<Found<MadeKey>> {
-      const tenant = await registry.tenant(id);
-      if (tenant === null || tenant.status === "deleted") return fail(NO_TENANT);
-      const made = await addKey(id, mode, { name, ...rules });
-      await audit({ actor, action: "key.create", target: made.key.id, after: { tenant: id, mode, name, ...rules } });
-      return ok(made);
-    },
-
-    /** A new key with the old one's rules; the old one works for `overlapMs` more. */
-    async rollKey(actor: string, id: string, keyId: string, overlapMs: number): Promise<Found<MadeKey>> {
-      const old = await findKey(id, keyId);
-      if (old === null || old.key.revokedAt !== null) return fail(NO_KEY);
-      const { name, scopes, budget, models, ips } = old.key;
-      const made = await addKey(id, old.mode, { name, scopes, budget, models, ips });
-      const expiresAt = clock() + overlapMs;
-      await booksOf(id, old.mode).endKey(keyId, { expiresAt });
-      await audit({ actor, action: "key.roll", target: keyId, after: { key: made.key.id, expiresAt } });
-      return ok(made);
-    },
-
-    async revokeKey(actor: string, id: string, keyId: string): Promise<Found<{ key: KeyView; mode: Mode }>> {
-      const old = await findKey(id, keyId);
-      if (old === null) return fail(NO_KEY);
-      await booksOf(id, old.mode).endKey(keyId, { revokedAt: clock() });
-      await audit({ actor, action: "key.revoke", target: keyId, before: { tenant: id, mode: old.mode } });
-      const after = await findKey(id, keyId);
-      return after === null ? fail(NO_KEY) : ok(after);
+      return after;
     },
   };
-
-  async function addKey(tenant: string, mode: Mode, rules: Parameters<typeof keySpec>[2]): Promise<MadeKey> {
-    const key: ApiKey = makeApiKey(mode, tenant, deps.randomBytes(96));
-    const { hash: _, ...spec } = await keySpec(key, clock(), rules);
-    await booksOf(tenant, mode).putKey({ ...spec, hash: _ });
-    return { key: { ...spec, use: { period: "", used: 0 } }, mode, text: key.text };
-  }
-
-  async function findKey(tenant: string, keyId: string): Promise<{ key: KeyView; mode: Mode } | null> {
-    for (const mode of MODES) {
-      const key = (await booksOf(tenant, mode).keys()).find(({ id }) => id === keyId);
-      if (key !== undefined) return { key, mode };
-    }
-    return null;
-  }
 }
