@@ -12,10 +12,8 @@ import { mountSeed } from "./http/seed.ts";
 import { invalidRequest } from "./http/validation.ts";
 
 const MAX_URL_LENGTH = 8 * 1024;
-const EXPOSED_HEADERS = [
-  ...["x-request-id", "Retry-After", "retry-after-ms", "x-should-retry", "RateLimit", "RateLimit-Policy"],
-  ...["X-Task-Id", "X-Credits-Charged", "X-Credits-Remaining", "Idempotent-Replayed", "Location", "ETag", "Content-Range"],
-];
+const EXPOSED_HEADERS = `x-request-id Retry-After retry-after-ms x-should-retry RateLimit RateLimit-Policy X-Task-Id
+  X-Credits-Charged X-Credits-Remaining Idempotent-Replayed Location ETag Content-Range`.split(/\s+/);
 const METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
 const PREFLIGHT_SECONDS = 86_400;
 

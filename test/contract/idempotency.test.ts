@@ -43,6 +43,27 @@ async function holds(owner: TestTenant): Promise<number> {
   return (await readBooks(owner)).journal.filter(({ kind }) => kind === "hold").length;
 }
 
+/** Puts `around` about the next so many calls of an object's method. */
+function wrapOnce<Target extends object>(
+  target: Target,
+  method: keyof Target & string,
+  times: number,
+  around: (call: () => Promise<unknown>) => Promise<unknown>,
+): void {
+  const real = Reflect.get(target, method) as (...args: unknown[]) => Promise<unknown>;
+  const spy = vi.spyOn(target as Record<string, (...args: unknown[]) => unknown>, method);
+  for (let count = 0; count < times; count++) {
+    spy.mockImplementationOnce(async function (this: unknown, ...args: unknown[]) {
+      return around(async () => real.apply(this, args));
+    });
+  }
+}
+
+async function losingTheReply(call: () => Promise<unknown>): Promise<never> {
+  await call();
+  throw new Error("the connection was lost");
+}
+
 describe("row 80: a key that is none", () => {
   it.each(["", " ", "k".repeat(256), "a, b", '"a", "b"', "a\u0001b", '"unfinished'])("%j", async (value) => {
     const owner = await aTenant();
@@ -73,10 +94,9 @@ describe("the same key", () => {
     const owner = await aTenant();
     // A plain flag: a promise made here could not be waited for inside an object.
     let isHeldUp = true;
-    const real = VideoTask.prototype.start;
-    vi.spyOn(VideoTask.prototype, "start").mockImplementationOnce(async function (this: VideoTask, spec) {
+    wrapOnce(VideoTask.prototype, "start", 1, async (start) => {
       while (isHeldUp) await scheduler.wait(5);
-      return real.call(this, spec);
+      return start();
     });
     const first = send(owner.key, { "idempotency-key": "k1" });
     await vi.waitFor(async () => expect(await holds(owner)).toBe(1));
@@ -152,28 +172,10 @@ describe("a reply that is lost", () => {
   it.each<[string, () => void]>([
     [
       "after the credits were held",
-      () => {
-        const real = TenantLedger.prototype.reserve;
-        let failures = 2; // the call and its one retry
-        vi.spyOn(TenantLedger.prototype, "reserve").mockImplementation(async function (this: TenantLedger, ask) {
-          const reserved = await real.call(this, ask);
-          if (failures-- > 0) throw new Error("the connection was lost");
-          return reserved;
-        });
-      },
+      // The call and its one retry.
+      () => wrapOnce(TenantLedger.prototype, "reserve", 2, losingTheReply),
     ],
-    [
-      "after the task was started",
-      () => {
-        const real = VideoTask.prototype.start;
-        let failures = 2;
-        vi.spyOn(VideoTask.prototype, "start").mockImplementation(async function (this: VideoTask, spec) {
-          const started = await real.call(this, spec);
-          if (failures-- > 0) throw new Error("the connection was lost");
-          return started;
-        });
-      },
-    ],
+    ["after the task was started", () => wrapOnce(VideoTask.prototype, "start", 2, losingTheReply)],
   ])("%s costs one task, which the repetition finds", async (_where, lose) => {
     const owner = await aTenant();
     lose();

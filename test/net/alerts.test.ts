@@ -26,7 +26,7 @@ describe("an alert", () => {
     await settled();
     const [url, init] = fetching.mock.calls[0] ?? [];
     expect(url).toBe(URL);
-    expect(JSON.parse(String(init?.body))).toEqual({ alert: "orphan", at: 1_800_000_000, task: "t1", reason: "timeout" });
+    expect(JSON.parse(init?.body as string)).toEqual({ alert: "orphan", at: 1_800_000_000, task: "t1", reason: "timeout" });
   });
 
   it("goes out once a minute a kind, so that an outage is not a flood", async () => {

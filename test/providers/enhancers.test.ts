@@ -20,10 +20,10 @@ describe("the chat enhancer", () => {
     const fetching = answers(200, { choices: [{ message: { role: "assistant", content: "A calm lake at dusk." } }] });
     expect(await enhancer.enhance("湖", SIGNAL)).toBe("A calm lake at dusk.");
     const [url, init] = fetching.mock.calls[0] ?? [];
-    expect(String(url)).toBe("https://llm.example/v1/chat/completions");
+    expect(url).toBe("https://llm.example/v1/chat/completions");
     expect(new Headers(init?.headers).get("authorization")).toBe("Bearer secret");
     expect(new Headers(init?.headers).get("content-type")).toBe("application/json");
-    const sent = JSON.parse(String(init?.body)) as { model: string; messages: { role: string; content: string }[] };
+    const sent = JSON.parse(init?.body as string) as { model: string; messages: { role: string; content: string }[] };
     expect(sent).toMatchObject({ model: "small", messages: [{ role: "system" }, { role: "user", content: "湖" }] });
   });
 
