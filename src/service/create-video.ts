@@ -1,5 +1,6 @@
 // Create: judge everything that can be judged for nothing, hold the credits, start the task. In this order, so that a no costs
 // nothing and a yes is kept: what was answered has a hold and a task, and one without the other is undone here or by the watchdog.
+import type { Mode } from "../core/api-key.ts";
 import { hex } from "../core/encoding.ts";
 import type { Refusal } from "../core/errors.ts";
 import { checkGeneration, type Generation } from "../core/generation.ts";
@@ -9,15 +10,29 @@ import type { Catalogue } from "../core/models.ts";
 import { quote, type Quote } from "../core/pricing.ts";
 import { admitByCopy, type Usage } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { routesFor } from "../core/routing.ts";
+import { routesFor, type Route } from "../core/routing.ts";
 import { startTask, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
-import type { LedgerPort, Reserved, TaskPort } from "../ports.ts";
+import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
 import { enhance } from "./enhance.ts";
+import type { CurrentModels } from "./models.ts";
 import { publicTask, type PublicTask } from "./public-task.ts";
-import type { VideosDeps } from "./videos.ts";
+
+export interface CreateDeps {
+  /** The catalogue as it is sold now. */
+  readonly models: () => Promise<CurrentModels>;
+  readonly routes: readonly Route[];
+  readonly tenants: TenantStore;
+  readonly ledgerOf: LedgerOf;
+  readonly taskOf: TaskOf;
+  readonly enhancers: Readonly<Record<Mode, Enhancer | null>>;
+  readonly judgeImageUrl: JudgeUrl;
+  readonly taskIdSecrets: readonly string[];
+  readonly clock: Clock;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
 
 export interface CreateRequest {
   readonly generation: Generation;
@@ -44,7 +59,7 @@ const TASK_ID_RANDOM_BYTES = 10;
 
 /** The price, and the generation as it would be made. No side effect, no hold, no promise of room. */
 export async function quoteVideo(
-  deps: VideosDeps,
+  deps: CreateDeps,
   caller: Caller,
   { generation, base, maxCost }: Pick<CreateRequest, "generation" | "base" | "maxCost">,
 ): Promise<Result<{ generation: Generation; quote: Quote; models: Catalogue }, Refusal>> {
@@ -58,7 +73,7 @@ export async function quoteVideo(
   return ok({ generation: checked.value, quote: priced, models });
 }
 
-export async function createVideo(deps: VideosDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
+export async function createVideo(deps: CreateDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
   const quoted = await quoteVideo(deps, caller, request);
   if (!quoted.ok) return quoted;
   const { generation, quote: priced, models } = quoted.value;
@@ -116,7 +131,7 @@ export async function createVideo(deps: VideosDeps, caller: Caller, request: Cre
 
 /** Counts before contents: an image is only looked at if it may be there. */
 function check(
-  { routes, judgeImageUrl }: VideosDeps,
+  { routes, judgeImageUrl }: CreateDeps,
   models: Catalogue,
   caller: Caller,
   generation: Generation,
@@ -141,7 +156,7 @@ async function claimOf({ idempotencyKey, isRetry }: CreateRequest, generation: G
 
 /** KV's copy may refuse early. Where it is missing or KV is down, the ledger is asked. */
 async function admitAtEdge(
-  { tenants, clock }: VideosDeps,
+  { tenants, clock }: CreateDeps,
   { tenant, mode }: Caller,
   ask: { model: string; credits: number },
 ): Promise<Result<null, Refusal>> {

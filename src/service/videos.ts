@@ -1,31 +1,17 @@
 // What a tenant does with videos: have them priced, create them, read them.
-import type { Mode } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { Generation } from "../core/generation.ts";
-import type { Catalogue, ModelSwitches } from "../core/models.ts";
 import type { Quote } from "../core/pricing.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import type { Route } from "../core/routing.ts";
 import { isOwnTaskId } from "../core/task-id.ts";
-import type { Clock, Enhancer, JudgeUrl, LedgerOf, LinkSigner, TaskOf, TenantStore } from "../ports.ts";
+import type { LinkSigner } from "../ports.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
-import { createVideo, quoteVideo, type Created, type CreateRequest } from "./create-video.ts";
+import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest } from "./create-video.ts";
 import { publicTask, type PublicTask } from "./public-task.ts";
 
-export interface VideosDeps {
-  /** The catalogue as it is sold now. */
-  readonly models: () => Promise<{ models: Catalogue; switches: ModelSwitches }>;
-  readonly routes: readonly Route[];
-  readonly tenants: TenantStore;
-  readonly ledgerOf: LedgerOf;
-  readonly taskOf: TaskOf;
+export interface VideosDeps extends CreateDeps {
   readonly links: LinkSigner;
-  readonly enhancers: Readonly<Record<Mode, Enhancer | null>>;
-  readonly judgeImageUrl: JudgeUrl;
-  readonly taskIdSecrets: readonly string[];
-  readonly clock: Clock;
-  readonly randomBytes: (length: number) => Uint8Array;
 }
 
 export interface Videos {
