@@ -23,7 +23,7 @@ export default defineConfig({
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { ENVIRONMENT: "local" },
+              bindings: { ENVIRONMENT: "local", ADMIN_TOKEN: "test-admin-token-0123" },
               outboundService: NO_NETWORK,
             },
           }),
