@@ -264,8 +264,8 @@ export interface BooksPort {
   /** The balances beside what the journal makes of them, of one and the same moment. Null: it was never opened. */
   recompute(): Promise<{ account: AccountView; journal: ReturnType<typeof foldJournal> } | null>;
   usage(fromDay: string, toDay: string): Promise<UsageRow[]>;
-  /** Adds a key; one that is there keeps its use. */
-  putKey(key: KeySpec): Promise<void>;
+  /** Adds a key, of which `use` is used already; one that is there keeps its own. */
+  putKey(key: KeySpec, use?: KeyUse): Promise<void>;
   keys(): Promise<KeyView[]>;
   /** One key as the edge is told of it; null: there is none of that id and hash. Opens nothing. */
   keyRecord(keyId: string, hash: string): Promise<KeyRecord | null>;

@@ -22,6 +22,8 @@ export interface KeyUse {
   readonly used: number;
 }
 
+export const UNUSED: KeyUse = { period: "", used: 0 };
+
 /** The key's use after a hold of `credits`, or why it may not. */
 export function spendKey(
   rules: KeyRules,

@@ -29,9 +29,10 @@ export class LedgerKeys {
     return this.#select("ORDER BY created_at, id");
   }
 
-  put(key: KeySpec): void {
+  /** `use` counts only for a key that is new. */
+  put(key: KeySpec, use: KeyUse): void {
     this.#sql.exec(
-      `INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0) ON CONFLICT (id) DO UPDATE SET
+      `INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
        name = excluded.name, scopes = excluded.scopes, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at,
        budget = excluded.budget, models = excluded.models, ips = excluded.ips WHERE hash = excluded.hash`,
       key.id,
@@ -45,6 +46,8 @@ export class LedgerKeys {
       key.budget,
       asJson(key.models),
       asJson(key.ips),
+      use.period,
+      use.used,
     );
   }
 

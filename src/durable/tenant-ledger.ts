@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Mode } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
 import { IDEMPOTENCY_MS, SDK_RETRY_MS, type Claim } from "../core/idempotency.ts";
-import { refundKey, spendKey } from "../core/key-rules.ts";
+import { refundKey, spendKey, UNUSED, type KeyUse } from "../core/key-rules.ts";
 import * as ledger from "../core/ledger.ts";
 import type { Account, Entry } from "../core/ledger.ts";
 import type { Limits, TenantStatus } from "../core/quota.ts";
@@ -212,9 +212,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     return this.#store.account === null ? [] : this.#rows.usage(fromDay, toDay);
   }
 
-  async putKey(key: KeySpec): Promise<void> {
+  async putKey(key: KeySpec, use: KeyUse = UNUSED): Promise<void> {
     opened(this.#store.account);
-    this.#keys.put(key);
+    this.#keys.put(key, use);
     await this.#publishKeys();
   }
 
@@ -264,8 +264,12 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   // Never throws, for the platform's reason: see durable/video-task.
   override async alarm(): Promise<void> {
+    const startedAt = Date.now();
     try {
-      if (this.#store.account !== null) await this.#watchdog.run(Date.now());
+      if (this.#store.account === null) return;
+      const overdue = await this.#watchdog.run(startedAt);
+      const ms = Date.now() - startedAt;
+      wire(this.env).telemetry.log("info", { event: "watchdog", ledger: this.ctx.id.name ?? null, overdue, ms });
     } catch (error) {
       this.#log("alarm_failed", (error as Error).name);
       await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);

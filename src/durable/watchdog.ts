@@ -40,7 +40,8 @@ export class Watchdog {
     if (armed === null || armed > deadlineAt + GRACE_MS) await this.#storage.setAlarm(deadlineAt + GRACE_MS);
   }
 
-  async run(now: number): Promise<void> {
+  /** How many overdue tasks it looked at. */
+  async run(now: number): Promise<number> {
     // Armed before the calls, so that a death among them is not the last of it.
     await this.#storage.setAlarm(now + LOOK_AGAIN_MS);
     const watermark = this.#storage.kv.get<number>(WATERMARK) ?? 0;
@@ -55,6 +56,7 @@ export class Watchdog {
     if (first === null) await this.#storage.deleteAlarm();
     else if (more) await this.#storage.setAlarm(now + NEXT_BATCH_MS);
     else await this.#storage.setAlarm(Math.max(first.deadlineAt + GRACE_MS, now + LOOK_AGAIN_MS));
+    return overdue.length;
   }
 
   /** The cron's visit: a lost alarm is armed again, and what should have been purged by now is poked. */

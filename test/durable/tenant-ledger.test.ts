@@ -41,10 +41,10 @@ async function ask(owner: TestTenant, given: Partial<ReserveAsk> = {}): Promise<
 describe("under any concurrency", () => {
   it("admits exactly as many holds as there are credits for", async () => {
     const owner = await aTenant({ limits: { creditsPerPeriod: 100 } });
-    const asks = await Promise.all(Array.from({ length: 200 }, async () => ask(owner)));
+    const asks = await Promise.all(Array.from({ length: 1_000 }, async () => ask(owner)));
     const answers = await Promise.all(asks.map(async (each) => ledgerOf(owner).reserve(each)));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(10);
-    expect(answers.filter((answer) => !answer.ok && answer.error.kind === "insufficient_quota")).toHaveLength(190);
+    expect(answers.filter((answer) => !answer.ok && answer.error.kind === "insufficient_quota")).toHaveLength(990);
     expect(await readBalances(owner)).toMatchObject({ available: 0, held: 100 });
   });
 

@@ -1,7 +1,7 @@
 // What an operator does with a tenant's API keys. A key's text exists in the answer that makes it, and nowhere else.
 import { makeApiKey, type Mode } from "../../core/api-key.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { KeyRules } from "../../core/key-rules.ts";
+import { UNUSED, type KeyRules, type KeyUse } from "../../core/key-rules.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import type { BooksOf, Clock, IsAddressRange, KeySpec, KeyView, RegistryPort } from "../../ports.ts";
 import { keySpec } from "../tenancy.ts";
@@ -54,13 +54,13 @@ export function operatorKeys({ registry, booksOf, audit, clock, randomBytes, isA
     return found === undefined ? fail(NO_KEY) : ok(found);
   }
 
-  async function add(tenant: string, mode: Mode, rules: Partial<KeySpec>): Promise<MadeKey> {
+  async function add(tenant: string, mode: Mode, rules: Partial<KeySpec>, use: KeyUse = UNUSED): Promise<MadeKey> {
     const key = makeApiKey(mode, tenant, randomBytes(96));
     // Its id is short; one that is taken would be lost without a word.
-    if ((await find(tenant, key.id)).ok) return add(tenant, mode, rules);
+    if ((await find(tenant, key.id)).ok) return add(tenant, mode, rules, use);
     const { hash, ...view } = await keySpec(key, clock(), rules);
-    await booksOf(tenant, mode).putKey({ ...view, hash });
-    return { key: { ...view, use: { period: "", used: 0 } }, mode, text: key.text };
+    await booksOf(tenant, mode).putKey({ ...view, hash }, use);
+    return { key: { ...view, use }, mode, text: key.text };
   }
 
   return {
@@ -82,8 +82,9 @@ export function operatorKeys({ registry, booksOf, audit, clock, randomBytes, isA
       if (!old.ok) return old;
       const { mode, key } = old.value;
       if (key.revokedAt !== null) return fail(NO_KEY);
-      const { name, scopes, budget, models, ips } = key;
-      const made = await add(tenant, mode, { name, scopes, budget, models, ips });
+      // All of it: a rolled key is the same permission under another secret, and what it has spent stays spent.
+      const { name, scopes, budget, models, ips, expiresAt, use } = key;
+      const made = await add(tenant, mode, { name, scopes, budget, models, ips, expiresAt }, use);
       await booksOf(tenant, mode).endKey(keyId, { expiresAt: clock() + overlapMs });
       const after = await find(tenant, keyId);
       await audit({

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Key, NewKey, WholeList } from "../../../src/cli/admin-wire.ts";
 import { hashApiKey, makeApiKey, parseApiKey, type ApiKey } from "../../../src/core/api-key.ts";
+import { base62Digits } from "../../../src/core/encoding.ts";
 import { TenantLedger } from "../../../src/durable/tenant-ledger.ts";
 import { call, callWith, create, createdId, finish, query } from "../../support/gateway.ts";
 import { aCustomer, admin, aKeyOf, auditLog, justNow, told, type Customer } from "../../support/operator.ts";
@@ -143,9 +144,11 @@ describe("a new key works at once", () => {
   });
 
   it("another secret under a key's id is nobody's", async () => {
-    const { id } = parseApiKey(customer.key) as ApiKey;
-    const forged = forge(customer.tenant, id);
+    const asked = vi.spyOn(TenantLedger.prototype, "keyRecord");
+    const forged = forge(customer.tenant, customer.keyId);
+    expect(forged).not.toBe(customer.key);
     expect(await readError(await query(forged, "x"))).toMatchObject({ status: 401, code: "invalid_api_key" });
+    expect(asked).toHaveBeenCalledOnce();
   });
 
   it("the ledger of a tenant that does not exist is asked once, and stores nothing", async () => {
@@ -181,10 +184,12 @@ describe("a new key works at once", () => {
 
   /** A key of that id with a secret of its own: what somebody who knows only the id could write. */
   function forge(tenant: string, id: string): string {
-    for (;;) {
-      const { text } = makeApiKey("test", tenant, crypto.getRandomValues(new Uint8Array(128)));
-      if (text.slice(16, 17) === id.slice(8, 9)) return text;
-    }
+    const every = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const byteOf = (digit: string): number => every.find((byte) => base62Digits(Uint8Array.of(byte)) === digit) as number;
+    const rest = Array.from(id.slice(8), byteOf);
+    const key = makeApiKey("test", tenant, Uint8Array.of(...rest, ...crypto.getRandomValues(new Uint8Array(128))));
+    expect(key.id).toBe(id);
+    return key.text;
   }
 });
 
@@ -219,6 +224,15 @@ describe("a key is rolled", () => {
     const old = await aKeyOf(customer.tenant, { expires_at: soon });
     await told("POST", `/tenants/${customer.tenant}/keys/${old.keyId}/roll`, { overlap_seconds: 604_800 });
     expect((await findKey(old))?.expires_at).toBe(soon);
+  });
+
+  it("with its end and with what it has spent of its budget", async () => {
+    const expiresAt = Math.floor(Date.now() / 1000) + 86_400;
+    const old = await aKeyOf(customer.tenant, { budget: 50, expires_at: expiresAt });
+    expect((await create(old.key, VEO3)).status).toBe(200);
+    const made = await told<NewKey>("POST", `/tenants/${customer.tenant}/keys/${old.keyId}/roll`, { overlap_seconds: 0 });
+    expect(made).toMatchObject({ budget: 50, budget_used: 40, expires_at: expiresAt });
+    expect(await readError(await create(made.key, VEO3))).toMatchObject({ status: 402, code: "key_budget_exceeded" });
   });
 
   it("not where it is revoked, or another tenant's, or nobody's", async () => {
