@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { chooseRoute, routesFor, upstreamModel, type Route } from "../../src/core/routing.ts";
+import type { Attempt } from "../../src/core/task.ts";
+import { aGeneration, anAttempt, aRoute, aTask, HOUR, MINUTE, T0 } from "../support/builders.ts";
+
+const ALPHA = aRoute({ provider: "alpha", priority: 1 });
+const BETA = aRoute({ provider: "beta", priority: 2 });
+
+/** The provider that is next for a task with these attempts behind it, as `alpha:busy`. */
+function next(routes: readonly Route[], ...attempts: string[]): string | undefined {
+  const made = attempts.map((text): Attempt => {
+    const [provider, outcome] = text.split(":") as [string, Attempt["outcome"]];
+    return anAttempt({ provider, outcome });
+  });
+  return chooseRoute(routes, aTask({ attempts: made }), T0)?.route.provider;
+}
+
+describe("upstreamModel", () => {
+  it("is the provider's own name where the route has one, and the public name where the route has every model", () => {
+    expect(upstreamModel(aRoute({ models: { veo3: "alpha-3" } }), "veo3")).toBe("alpha-3");
+    expect(upstreamModel(aRoute({ models: { veo3: "alpha-3" } }), "veo2")).toBeNull();
+    expect(upstreamModel(aRoute({ models: null }), "veo2")).toBe("veo2");
+  });
+});
+
+describe("routesFor", () => {
+  it("has the routes of the mode that serve the model", () => {
+    const routes = [
+      aRoute({ provider: "a" }),
+      aRoute({ provider: "b", mode: "test" }),
+      aRoute({ provider: "c", models: { veo2: "c-2" } }),
+      aRoute({ provider: "d", models: { veo3: "d-3" } }),
+    ];
+    expect(routesFor(routes, "live", "veo3").map(({ provider }) => provider)).toEqual(["a", "d"]);
+    expect(routesFor(routes, "test", "veo3").map(({ provider }) => provider)).toEqual(["b"]);
+    expect(routesFor([], "live", "veo3")).toEqual([]);
+  });
+});
+
+describe("chooseRoute", () => {
+  it("takes the lowest priority number, and the first of equals", () => {
+    expect(next([BETA, ALPHA])).toBe("alpha");
+    expect(next([aRoute({ provider: "first" }), aRoute({ provider: "second" })])).toBe("first");
+  });
+
+  it("leaves the table as it was", () => {
+    const routes = [BETA, ALPHA];
+    next(routes);
+    expect(routes).toEqual([BETA, ALPHA]);
+  });
+
+  it.each(["busy", "refused"])("gives the next route its turn after one was %s", (outcome) => {
+    expect(next([ALPHA, BETA], `alpha:${outcome}`)).toBe("beta");
+    expect(next([ALPHA, BETA], `alpha:${outcome}`, `beta:${outcome}`)).toBe("alpha");
+    expect(next([ALPHA, BETA], `alpha:${outcome}`, `beta:${outcome}`, `alpha:${outcome}`)).toBe("beta");
+  });
+
+  it("gives a route up after three refusals", () => {
+    expect(next([ALPHA, BETA], "alpha:refused", "alpha:refused", "alpha:refused", "beta:refused", "beta:refused")).toBe("beta");
+    expect(next([ALPHA], "alpha:refused", "alpha:refused")).toBe("alpha");
+    expect(next([ALPHA], "alpha:refused", "alpha:refused", "alpha:refused")).toBeUndefined();
+  });
+
+  it("never gives a route up because it is busy", () => {
+    expect(next([ALPHA], ...Array.from({ length: 50 }, () => "alpha:busy"))).toBe("alpha");
+    expect(next([ALPHA], "alpha:refused", "alpha:refused", ...Array.from({ length: 50 }, () => "alpha:busy"))).toBe("alpha");
+  });
+
+  it("stays with the busy one when every other is given up", () => {
+    expect(
+      next([ALPHA, BETA], ...Array.from({ length: 9 }, () => "alpha:busy"), "beta:refused", "beta:refused", "beta:refused"),
+    ).toBe("alpha");
+  });
+
+  it("does not count refusals by a provider that is no longer there", () => {
+    expect(next([BETA], "alpha:refused", "alpha:refused", "alpha:refused")).toBe("beta");
+  });
+
+  it("does not wait for a route that asked for time while another one is ready", () => {
+    const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
+    expect(chooseRoute([ALPHA, BETA], aTask({ attempts: [sick] }), T0)).toEqual({ route: BETA, readyAt: 0 });
+    const both = [sick, anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 2 * MINUTE })];
+    expect(chooseRoute([BETA, ALPHA], aTask({ attempts: both }), T0)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+  });
+
+  it("takes a route back from the moment that it named, in its own place", () => {
+    const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
+    const tried = anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 2_000 });
+    const task = aTask({ attempts: [sick, tried] });
+    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE - 1)).toEqual({ route: BETA, readyAt: T0 + 2_000 });
+    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+  });
+
+  it("goes by what a route said last", () => {
+    const attempts = [
+      anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + HOUR }),
+      anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE }),
+    ];
+    expect(chooseRoute([ALPHA], aTask({ attempts }), T0)?.readyAt).toBe(T0 + MINUTE);
+    const refused = anAttempt({ provider: "alpha", outcome: "refused" });
+    expect(chooseRoute([ALPHA], aTask({ attempts: [...attempts, refused] }), T0)?.readyAt).toBe(0);
+  });
+
+  it("waits for a route that is busy rather than to ask one that was given up", () => {
+    const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
+    const gone = anAttempt({ provider: "beta", outcome: "refused" });
+    const task = aTask({ attempts: [sick, gone, gone, gone] });
+    expect(chooseRoute([ALPHA, BETA], task, T0)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+  });
+
+  it("is null where nobody serves the task", () => {
+    expect(chooseRoute([], aTask(), T0)).toBeNull();
+    expect(chooseRoute([ALPHA], aTask({ mode: "test" }), T0)).toBeNull();
+    expect(
+      chooseRoute([aRoute({ models: { veo3: "alpha-3" } })], aTask({ generation: aGeneration({ model: "veo2" }) }), T0),
+    ).toBeNull();
+  });
+});

@@ -1,0 +1,413 @@
+// The task machine in a hostile world: events that fit or not, twice, late or never; alarms early, late or doubled; clocks that jump.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { begin, transition, wakeAt, type Begun, type Effect, type TaskEvent } from "../../src/core/task-machine.ts";
+import { isTerminal, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import type { Route } from "../../src/core/routing.ts";
+import { anUpload, aRoute, aSpec, aVideo, HOUR, MINUTE, SECOND, T0, TASK_STATUSES } from "../support/builders.ts";
+
+const ALPHA = aRoute();
+const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
+const routeTables = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA]) },
+  { weight: 1, arbitrary: fc.constant<readonly Route[]>([]) },
+);
+
+/** How far a tenant has seen the task come; a status of theirs never follows one of a greater number. */
+const PHASE: Record<Task["status"], number> = {
+  queued: 0,
+  submitting: 0,
+  running: 1,
+  storing: 1,
+  settling: 1,
+  completed: 2,
+  failed: 2,
+};
+
+const oneOf = <Type extends TaskEvent["type"]>(...types: Type[]) => fc.record({ type: fc.constantFrom(...types) });
+const reason = fc.constantFrom("content_policy", "upstream_rejected", "internal_error");
+const retryAfterMs = fc.option(fc.integer({ min: -MINUTE, max: HOUR }), { freq: 2 });
+const spoiled = fc.record({
+  type: fc.constant("spoiled"),
+  reason: fc.constantFrom("upstream_invalid_result", "upstream_asset_expired"),
+});
+const providerFailed = fc.record({ type: fc.constant("provider_failed"), reason });
+
+type Busy = Exclude<Effect["kind"], "none">;
+
+/** What may come of an effect. */
+const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
+  submit: fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        type: fc.constant("submitted"),
+        operation: fc.constant({ job: 1 }),
+        prompt: fc.constantFrom(null, "new"),
+      }),
+    },
+    fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("busy", "busy", "route", "task"), reason, retryAfterMs }),
+    oneOf("submit_unknown"),
+  ),
+  poll: fc.oneof(
+    { weight: 3, arbitrary: fc.record({ type: fc.constant("succeeded"), source: fc.constant({ url: 1 }) }) },
+    fc.record({ type: fc.constant("still_running"), retryAfterMs }),
+    oneOf("poll_missing", "try_again"),
+    spoiled,
+    providerFailed,
+  ),
+  store: fc.oneof(
+    { weight: 3, arbitrary: fc.record({ type: fc.constant("stored"), video: fc.constant(aVideo()) }) },
+    fc.record({ type: fc.constant("part_stored"), upload: fc.constant(anUpload()) }),
+    fc.record({ type: fc.constant("store_failed"), retryAfterMs }),
+    spoiled,
+    providerFailed,
+  ),
+  settle: oneOf("settled", "settled", "try_again"),
+  purge: oneOf("purged", "try_again"),
+};
+const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), oneOf("cancel", "abandon", "discard"));
+
+type Answers = { readonly [Kind in Busy]: TaskEvent };
+const answer: fc.Arbitrary<Answers> = fc.record(ANSWERS);
+
+type Step =
+  /** The alarm, this much after its time, and what comes of it. */
+  | { readonly do: "alarm"; readonly lateMs: number; readonly answer: Answers }
+  /** The same, and a crash before anything comes of it. */
+  | { readonly do: "crash"; readonly lateMs: number }
+  /** A poke, or an alarm that fires twice or early. */
+  | { readonly do: "wake" }
+  /** What came of the last effect once more, or after another wake. */
+  | { readonly do: "answer"; readonly answer: Answers }
+  | { readonly do: "event"; readonly event: TaskEvent }
+  | { readonly do: "jump"; readonly ms: number };
+
+const lateMs = fc.nat(MINUTE);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ do: fc.constant("alarm"), lateMs, answer }) },
+  fc.record({ do: fc.constant("crash"), lateMs }),
+  fc.record({ do: fc.constant("wake") }),
+  fc.record({ do: fc.constant("answer"), answer }),
+  fc.record({ do: fc.constant("event"), event: anyEvent }),
+  fc.record({ do: fc.constant("jump"), ms: fc.integer({ min: -HOUR, max: HOUR }) }),
+);
+
+/** What has to hold between a task and what became of it, whatever happened at `now`. */
+function expectLawful(before: Task, after: Task, now: number): void {
+  expect(PHASE[after.status]).toBeGreaterThanOrEqual(PHASE[before.status]);
+  // Final is final: at most what is left of it goes sooner.
+  if (isTerminal(before) && after !== before) expect(after).toEqual({ ...before, expiresAt: Math.min(before.expiresAt, now) });
+
+  expect(after.since).toBeGreaterThanOrEqual(before.since);
+  const hasMoved = PHASE[after.status] !== PHASE[before.status];
+  expect(after.since, "the time of the last change that tenants see").toBe(hasMoved ? Math.max(before.since, now) : before.since);
+
+  const open = (attempt: Attempt): boolean => attempt.outcome === "open";
+  expect(after.attempts.filter(open)).toHaveLength(after.status === "submitting" ? 1 : 0);
+  const had = before.attempts.length;
+  expect(after.attempts.length - had).toBeLessThanOrEqual(1);
+  for (const [index, attempt] of before.attempts.entries()) {
+    const { outcome, retryAt, ...same } = after.attempts[index] as Attempt;
+    expect({ outcome, retryAt, ...same }).toEqual(open(attempt) ? { ...attempt, outcome, retryAt } : attempt);
+    if (open(attempt)) expect(retryAt, "time is given to a busy route only").toSatisfy((at) => at > now === (outcome === "busy"));
+  }
+  expect(after.timeline.at(-1)?.status).toBe(after.status);
+  expect(after.timeline[0]).toEqual(before.timeline[0]);
+  expect(wakeAt(after, now)).toSatisfy(Number.isFinite);
+  if (after.status === "queued" || after.status === "running") {
+    expect(wakeAt(after, now), "the last look is at the deadline").toBeLessThanOrEqual(Math.max(after.deadlineAt, now));
+  }
+}
+
+/** How long a wake may be put off at most, whoever woke the task and however often. */
+function expectPunctual({ task, effect, again }: Begun, now: number): void {
+  expect(again, "the next look is later than this one").toBeGreaterThan(now);
+  expect(again).toSatisfy(Number.isFinite);
+  const awaits = task.status === "queued" || task.status === "submitting" || task.status === "running";
+  if (awaits && now < task.deadlineAt) expect(again, "the last look is at the deadline").toBeLessThanOrEqual(task.deadlineAt);
+  if (effect.kind === "poll" && effect.task.lastPoll) expect(again).toBeLessThanOrEqual(now + 30 * SECOND);
+}
+
+describe("whatever happens to a task", () => {
+  it("is lawful: paid for once at most, never goes back, and always wakes again", () => {
+    const visited = new Set<Task["status"] | "purged">();
+    fc.assert(
+      fc.property(routeTables, fc.array(step, { maxLength: 60, size: "max" }), (routes, steps) => {
+        const at = {
+          task: startTask(aSpec({ retentionMs: HOUR })) as Task,
+          now: T0,
+          alarm: T0,
+          effect: { kind: "none" } as Effect,
+        };
+        let submits = 0;
+
+        const wake = (): void => {
+          const begun = begin(at.task, at.now, routes);
+          const { task, effect, again } = begun;
+          expectLawful(at.task, task, at.now);
+          expectPunctual(begun, at.now);
+          if ("task" in effect) expect(effect.task, "what is acted on is what is on record").toBe(task);
+          if (effect.kind === "submit") {
+            // Nobody may have it already, or be about to.
+            expect(at.task.attempts.filter(({ outcome }) => outcome !== "busy" && outcome !== "refused")).toEqual([]);
+            expect(effect.attempt).toBe(task.attempts.at(-1));
+            const earlier = at.task.attempts.findLast(({ provider }) => provider === effect.attempt.provider);
+            expect(earlier?.retryAt ?? 0, "no route is asked before the time that it named").toBeLessThanOrEqual(at.now);
+            submits++;
+          }
+          expect(task.attempts).toHaveLength(submits);
+          Object.assign(at, { task, effect, alarm: again });
+        };
+        /** False: it is gone. */
+        const happen = (event: TaskEvent): boolean => {
+          const next = transition(at.task, event, at.now);
+          if (next === null) {
+            expect(isTerminal(at.task) && at.now >= at.task.expiresAt).toBe(true);
+            return false;
+          }
+          expectLawful(at.task, next, at.now);
+          expect(next.attempts).toHaveLength(submits);
+          if (next !== at.task) Object.assign(at, { task: next, alarm: wakeAt(next, at.now) });
+          return true;
+        };
+
+        for (const each of steps) {
+          visited.add(at.task.status);
+          if (each.do === "jump") at.now += each.ms;
+          if ("lateMs" in each) at.now = Math.max(at.now, at.alarm) + each.lateMs;
+          if ("lateMs" in each || each.do === "wake") wake();
+          const { kind } = at.effect;
+          const event = each.do === "event" ? each.event : "answer" in each && kind !== "none" ? each.answer[kind] : null;
+          if (event !== null && !happen(event)) {
+            visited.add("purged");
+            return;
+          }
+          expect(JSON.parse(JSON.stringify(at.task)), "survives storage as it was").toEqual(at.task);
+        }
+      }),
+      { numRuns: 500 },
+    );
+    // Else the property has become a statement about nothing.
+    expect([...visited].sort()).toEqual([...TASK_STATUSES, "purged"].sort());
+  });
+});
+
+// --- Liveness ----------------------------------------------------------------------------------------------------------------
+
+/** How a wake goes wrong, while things do. */
+interface Trouble {
+  readonly crash: boolean;
+  readonly ledgerDown: boolean;
+  readonly lateMs: number;
+  readonly jumpMs: number;
+  /** Somebody pokes the task when this part of its wait is over; 1: nobody does. */
+  readonly wokenAfter: number;
+}
+
+/** What the world answers from now on, for ever: what matters is that no answer keeps a task from its end. */
+interface World {
+  readonly submit: TaskEvent;
+  readonly poll: TaskEvent;
+  readonly store: TaskEvent;
+  /** How long each call takes, as part of what it may take at most. */
+  readonly slowness: number;
+}
+
+const LONGEST_MS = { submit: 60 * SECOND, poll: 30 * SECOND, store: 6 * MINUTE, settle: SECOND };
+
+const trouble: fc.Arbitrary<Trouble> = fc.record({
+  crash: fc.nat(3).map((n) => n === 0),
+  ledgerDown: fc.boolean(),
+  lateMs: fc.nat(MINUTE),
+  jumpMs: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: -HOUR, max: HOUR }) }),
+  wokenAfter: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 1, noNaN: true })),
+});
+
+const comeBack = fc.option(fc.oneof(fc.constantFrom(0, 1), fc.integer({ min: 0, max: HOUR })));
+const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "submitted", operation: 1, prompt: null }) },
+  {
+    weight: 2,
+    arbitrary: comeBack.map((ms): TaskEvent => ({
+      type: "submit_refused",
+      by: "busy",
+      reason: "upstream_rejected",
+      retryAfterMs: ms,
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: comeBack.map((ms): TaskEvent => ({
+      type: "submit_refused",
+      by: "route",
+      reason: "upstream_rejected",
+      retryAfterMs: ms,
+    })),
+  },
+  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unknown" }) },
+);
+const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "succeeded", source: 1 }) },
+  { weight: 2, arbitrary: comeBack.map((ms): TaskEvent => ({ type: "still_running", retryAfterMs: ms })) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<TaskEvent>(
+      { type: "poll_missing" },
+      { type: "try_again" },
+      { type: "spoiled", reason: "upstream_invalid_result" },
+      { type: "provider_failed", reason: "content_policy" },
+    ),
+  },
+);
+const storeAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
+  fc.constantFrom<TaskEvent>(
+    { type: "stored", video: aVideo() },
+    { type: "part_stored", upload: anUpload() },
+    { type: "spoiled", reason: "upstream_asset_expired" },
+  ),
+  comeBack.map((ms): TaskEvent => ({ type: "store_failed", retryAfterMs: ms })),
+);
+const world: fc.Arbitrary<World> = fc.record({
+  submit: submitAnswer,
+  poll: pollAnswer,
+  store: storeAnswer,
+  slowness: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
+/** Does what durable/video-task does: begin, save, act, read again, save; and is woken when it asked to be. */
+function live(start: Task, routes: readonly Route[], worlds: readonly World[], troubles: readonly Trouble[]) {
+  let task = start;
+  let now = T0;
+  let alarm = wakeAt(start, now);
+  let troubledUntil = T0;
+  const wakes: number[] = [];
+  let mostAttempts = 0;
+  const statuses = new Set<Task["status"]>([task.status]);
+  while (!isTerminal(task)) {
+    if (wakes.length > 2_000) throw new Error(`still ${task.status} after ${wakes.length} wakes`);
+    const fault = now < task.deadlineAt ? troubles[wakes.length] : undefined;
+    const due = fault === undefined ? alarm : Math.round(now + (alarm - now) * fault.wokenAfter);
+    now = Math.max(now + (fault?.jumpMs ?? 0), due) + (fault?.lateMs ?? 0);
+    wakes.push(now);
+    const begun = begin(task, now, routes);
+    ({ task, again: alarm } = begun);
+    mostAttempts = Math.max(mostAttempts, task.attempts.length);
+    statuses.add(task.status);
+    const { effect } = begun;
+    if (effect.kind === "none" || effect.kind === "purge") continue;
+    const current = worlds[Math.min(wakes.length, worlds.length) - 1] as World;
+    now += Math.round(LONGEST_MS[effect.kind] * current.slowness);
+    if (fault !== undefined) troubledUntil = Math.max(troubledUntil, now);
+    if (fault?.crash) continue;
+    const event: TaskEvent =
+      effect.kind === "settle" ? { type: fault?.ledgerDown ? "try_again" : "settled" } : current[effect.kind];
+    const next = transition(task, event, now);
+    if (next === null) throw new Error("gone before its end");
+    // Half-way through a copy the alarm that was armed before it stands; here nothing more comes of that copy.
+    if (next !== task && event.type !== "part_stored") alarm = wakeAt(next, now);
+    task = next;
+    statuses.add(task.status);
+  }
+  return { task, endedAt: now, troubledUntil, wakes, statuses, mostAttempts };
+}
+
+/** The most wakes within a span of this length. `wakes`: in order. */
+function crowd(wakes: readonly number[], spanMs: number): number {
+  let first = 0;
+  let most = 0;
+  for (const [index, at] of wakes.entries()) {
+    while (at - (wakes[first] as number) >= spanMs) first++;
+    most = Math.max(most, index - first + 1);
+  }
+  return most;
+}
+
+describe("when faults stop", () => {
+  /** How long a job usually takes, and is given: mostly more, but a slow one may be due before it usually is ready. */
+  const times = fc
+    .record({
+      medianMs: fc.oneof(fc.integer({ min: SECOND, max: 10 * MINUTE }), fc.integer({ min: SECOND, max: 10 * HOUR })),
+      factor: fc.integer({ min: 2, max: 60 }),
+    })
+    .map(({ medianMs, factor }) => ({ medianMs, deadlineMs: Math.max(Math.min(medianMs * factor, 2 * HOUR), MINUTE) }));
+
+  it("a task reaches its end within 15 minutes of its deadline, or of the last fault, in a bounded number of wakes", () => {
+    const ends = new Set<string>();
+    fc.assert(
+      fc.property(
+        routeTables,
+        fc.array(world, { minLength: 1, maxLength: 8 }),
+        fc.array(trouble, { maxLength: 12 }),
+        times,
+        (routes, worlds, troubles, { medianMs, deadlineMs }) => {
+          const start = startTask(aSpec({ medianMs, deadlineAt: T0 + deadlineMs }));
+          const { task, endedAt, troubledUntil, wakes } = live(start, routes, worlds, troubles);
+          expect(endedAt - Math.max(task.deadlineAt, troubledUntil)).toBeLessThan(15 * MINUTE);
+          expect(wakes.length).toBeLessThan(200 + (endedAt - T0) / (15 * SECOND));
+          expect(crowd(wakes, MINUTE), "wakes in a minute").toBeLessThanOrEqual(30);
+          expect(crowd(wakes, 1), "wakes at one and the same millisecond").toBeLessThanOrEqual(4);
+          ends.add(task.status === "failed" ? task.reason : task.status);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect([...ends]).toEqual(
+      expect.arrayContaining([
+        "completed",
+        "timeout",
+        "queue_timeout",
+        "internal_error",
+        "upstream_rejected",
+        "upstream_ambiguous",
+        "upstream_lost",
+        "upstream_asset_expired",
+      ]),
+    );
+  });
+
+  it.each([1, 2, 12])("%i routes that are busy, and say to come back at once, make no hot loop", (count) => {
+    const routes = Array.from({ length: count }, (_, index) => aRoute({ provider: `route-${index}` }));
+    for (const retryAfterMs of [0, null, 1, -MINUTE]) {
+      const busy: TaskEvent = { type: "submit_refused", by: "busy", reason: "upstream_rejected", retryAfterMs };
+      const never: TaskEvent = { type: "try_again" };
+      const { task, endedAt, wakes, mostAttempts } = live(
+        startTask(aSpec({ deadlineAt: T0 + HOUR })),
+        routes,
+        [{ submit: busy, poll: never, store: never, slowness: 0 }],
+        [],
+      );
+      expect(task).toMatchObject({ status: "failed", reason: "queue_timeout" });
+      expect(endedAt - task.deadlineAt).toBeLessThan(MINUTE);
+      expect(crowd(wakes, MINUTE)).toBeLessThanOrEqual(60);
+      expect(mostAttempts).toBeLessThanOrEqual(50);
+    }
+  });
+
+  it("a route that will not have it is tried three times, not more than once a second", () => {
+    const refused: TaskEvent = { type: "submit_refused", by: "route", reason: "upstream_rejected", retryAfterMs: 0 };
+    const never: TaskEvent = { type: "try_again" };
+    const { task, wakes } = live(
+      startTask(aSpec()),
+      [ALPHA, BETA],
+      [{ submit: refused, poll: never, store: never, slowness: 0 }],
+      [],
+    );
+    expect(task).toMatchObject({ status: "failed", reason: "upstream_rejected" });
+    expect(task.attempts.map(({ startedAt }) => (startedAt - T0) / SECOND)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(wakes).toHaveLength(7);
+  });
+
+  it("a task that nothing happens to is completed by one submit, one poll and one copy", () => {
+    const fine: World = {
+      submit: { type: "submitted", operation: 1, prompt: null },
+      poll: { type: "succeeded", source: 1 },
+      store: { type: "stored", video: aVideo() },
+      slowness: 0.1,
+    };
+    const { task, wakes, statuses } = live(startTask(aSpec()), [ALPHA], [fine], []);
+    expect(task).toMatchObject({ status: "completed", attempts: [{ outcome: "accepted" }] });
+    expect(wakes).toHaveLength(4);
+    expect([...statuses]).toEqual(["queued", "submitting", "running", "storing", "settling", "completed"]);
+  });
+});

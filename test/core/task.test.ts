@@ -1,0 +1,797 @@
+import { describe, expect, it } from "vitest";
+import type { FailureCode } from "../../src/core/errors.ts";
+import { begin, STORE_TRIES, transition, wakeAt, type TaskEvent } from "../../src/core/task-machine.ts";
+import { lastAttempt, orphanOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import {
+  anAttempt,
+  anUpload,
+  aRoute,
+  aSpec,
+  aTask,
+  aVideo,
+  DAY,
+  HOUR,
+  MINUTE,
+  SECOND,
+  T0,
+  TASK_STATUSES,
+  type TaskOf,
+} from "../support/builders.ts";
+
+const ROUTES = [aRoute({ models: { veo3: "alpha-veo3" } })];
+const DEADLINE = T0 + 30 * MINUTE;
+
+type EventOf<Type extends TaskEvent["type"]> = Extract<TaskEvent, { type: Type }>;
+
+/** One of each, each as it would change a task that it fits. */
+const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
+  submitted: { type: "submitted", operation: { job: "j2" }, prompt: null },
+  submit_refused: { type: "submit_refused", by: "busy", reason: "upstream_rejected", retryAfterMs: null },
+  submit_unknown: { type: "submit_unknown" },
+  still_running: { type: "still_running", retryAfterMs: 30 * SECOND },
+  poll_missing: { type: "poll_missing" },
+  succeeded: { type: "succeeded", source: { url: "s2" } },
+  spoiled: { type: "spoiled", reason: "upstream_invalid_result" },
+  provider_failed: { type: "provider_failed", reason: "content_policy" },
+  part_stored: { type: "part_stored", upload: anUpload() },
+  stored: { type: "stored", video: aVideo() },
+  store_failed: { type: "store_failed", retryAfterMs: null },
+  settled: { type: "settled" },
+  cancel: { type: "cancel" },
+  abandon: { type: "abandon" },
+  discard: { type: "discard" },
+  purged: { type: "purged" },
+  try_again: { type: "try_again" },
+};
+const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
+
+const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
+  queued: ["cancel", "abandon"],
+  submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
+  running: ["still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
+  storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
+  settling: ["settled"],
+  completed: ["discard", "purged"],
+  failed: ["discard", "purged"],
+};
+
+function likely(status: Task["status"]): Task {
+  return aTask({ status });
+}
+
+/** The task after an event that must leave it there. */
+function after(task: Task, event: TaskEvent, now: number): Task {
+  const next = transition(task, event, now);
+  if (next === null) throw new Error(`gone after ${event.type}`);
+  return next;
+}
+
+function expectStatus<Status extends Task["status"]>(task: Task, status: Status): TaskOf<Status> {
+  expect(task.status).toBe(status);
+  return task as TaskOf<Status>;
+}
+
+/** What a task remembers of its way, once it came into `status` as well. */
+function timelineOf(task: Task, status: Task["status"], at: number): Task["timeline"] {
+  return [...task.timeline, { at, status }];
+}
+
+function expectFailing(task: Task, reason: FailureCode): TaskOf<"settling"> {
+  const settling = expectStatus(task, "settling");
+  expect(settling.outcome).toMatchObject({ kind: "failed", reason });
+  return settling;
+}
+
+describe("startTask", () => {
+  it("queues what was asked for, due at once and not yet tried", () => {
+    const spec = aSpec();
+    const timeline = [{ at: T0, status: "queued" }];
+    expect(startTask(spec)).toEqual({ ...spec, schema: 1, since: T0, attempts: [], timeline, status: "queued", notBefore: T0 });
+  });
+});
+
+describe("an event that does not fit", () => {
+  const strangers = TASK_STATUSES.flatMap((status) =>
+    EVENT_TYPES.filter((type) => !FITTING[status].includes(type)).map((type): [TaskEvent["type"], Task["status"]] => [
+      type,
+      status,
+    ]),
+  );
+
+  it.each(strangers)("%s changes nothing while %s, not even the object", (type, status) => {
+    const task = likely(status);
+    for (const now of [T0 - HOUR, T0, T0 + 10 * MINUTE, DEADLINE, T0 + 8 * DAY])
+      expect(transition(task, EVENTS[type], now)).toBe(task);
+  });
+});
+
+it.each(TASK_STATUSES.flatMap((status) => FITTING[status].map((type): [TaskEvent["type"], Task["status"]] => [type, status])))(
+  "an event that fits makes something of a task: %s while %s",
+  (type, status) => {
+    const task = likely(status);
+    expect(transition(task, EVENTS[type], type === "purged" ? T0 + 8 * DAY : T0 + 10 * MINUTE)).not.toBe(task);
+  },
+);
+
+describe("a queued task", () => {
+  it("has its intent on record before it is submitted", () => {
+    const task = aTask();
+    const begun = begin(task, T0, ROUTES);
+    const attempt: Attempt = { provider: "alpha", model: "alpha-veo3", startedAt: T0, medianMs: MINUTE, outcome: "open" };
+    const submitting = expectStatus(begun.task, "submitting");
+    expect(submitting.attempts).toEqual([attempt]);
+    expect(begun.effect).toEqual({ kind: "submit", attempt, task: submitting });
+    expect(submitting.since, "tenants still see it pending").toBe(T0);
+  });
+
+  it("arms the first poll with the submit, so that both are one row", () => {
+    const begun = begin(aTask(), T0, ROUTES);
+    const accepted = after(begun.task, EVENTS.submitted, T0 + 2 * SECOND);
+    expect(begun.again).toBeGreaterThan(T0 + MINUTE);
+    expect(wakeAt(accepted, T0 + 2 * SECOND)).toBe(begun.again);
+  });
+
+  it("counts the route's own time where the route says it", () => {
+    const begun = begin(aTask(), T0, [aRoute({ medianMs: 5 * MINUTE })]);
+    expect(lastAttempt(begun.task).medianMs).toBe(5 * MINUTE);
+    expect(begun.again).toBeGreaterThan(T0 + 5 * MINUTE);
+  });
+
+  it("waits out the time it was given", () => {
+    const task = aTask({ notBefore: T0 + 9 * SECOND });
+    expect(begin(task, T0 + 9 * SECOND - 1, ROUTES)).toEqual({ task, effect: { kind: "none" }, again: T0 + 9 * SECOND });
+    expect(begin(task, T0 + 9 * SECOND, ROUTES).effect.kind).toBe("submit");
+    expect(wakeAt(task, T0)).toBe(T0 + 9 * SECOND);
+  });
+
+  it("is submitted up to its deadline, and at it fails as one that nobody had room for", () => {
+    expect(begin(aTask(), DEADLINE - 1, ROUTES).effect.kind).toBe("submit");
+    const begun = begin(aTask(), DEADLINE, ROUTES);
+    expectFailing(begun.task, "queue_timeout");
+    expect(begun.effect).toEqual({ kind: "settle", task: begun.task });
+  });
+
+  it.each([
+    ["there is no route", []],
+    ["no route has its model", [aRoute({ models: { veo2: "alpha-veo2" } })]],
+    ["every route is for the other mode", [aRoute({ mode: "test" })]],
+  ])("fails at once when %s", (_, routes) => {
+    const begun = begin(aTask(), T0, routes);
+    expectFailing(begun.task, "upstream_rejected");
+    expect(begun.task.attempts).toEqual([]);
+    expect(begun.effect.kind).toBe("settle");
+  });
+
+  it("tries nobody while every route has asked for time, and has nothing new on record", () => {
+    const sick = anAttempt({ outcome: "busy", retryAt: T0 + 5 * MINUTE });
+    const tired = anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 3 * MINUTE });
+    const task = aTask({ attempts: [sick, tired] });
+    const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
+    const begun = begin(task, T0 + SECOND, routes);
+    expect(begun).toEqual({ task, effect: { kind: "none" }, again: T0 + 3 * MINUTE });
+    expect(begun.task).toBe(task);
+    expect(begin(task, T0 + 3 * MINUTE - 1, routes).effect.kind).toBe("none");
+    expect(begin(task, T0 + 3 * MINUTE, routes).effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+  });
+
+  it("looks for the last time at its deadline, however long it has to wait and however early it is woken", () => {
+    const sick = anAttempt({ outcome: "busy", retryAt: DEADLINE + MINUTE });
+    expect(begin(aTask({ attempts: [sick] }), DEADLINE - MINUTE, ROUTES).again, "for its only route").toBe(DEADLINE);
+    const early = aTask({ notBefore: DEADLINE + MINUTE });
+    expect(begin(early, DEADLINE - MINUTE, ROUTES)).toEqual({ task: early, effect: { kind: "none" }, again: DEADLINE });
+    expectFailing(begin(early, DEADLINE, ROUTES).task, "queue_timeout");
+    expect(wakeAt(early, DEADLINE - MINUTE)).toBe(DEADLINE);
+  });
+
+  it("fails at once when its last refusal came after the deadline", () => {
+    const refused = after(aTask({ status: "submitting" }), EVENTS.submit_refused, DEADLINE + 10 * SECOND);
+    expect(wakeAt(refused, DEADLINE + 10 * SECOND)).toBe(DEADLINE + 10 * SECOND);
+    expectFailing(begin(refused, DEADLINE + 10 * SECOND, ROUTES).task, "queue_timeout");
+  });
+
+  it("remembers its latest 50 attempts, and every refusal for good whatever its age", () => {
+    const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ outcome: "busy", startedAt: T0 + 2 + count }));
+    const refused = [anAttempt({ outcome: "refused", startedAt: T0 }), anAttempt({ outcome: "refused", startedAt: T0 + 1 })];
+    const begun = begin(aTask({ attempts: [...refused, ...busy] }), T0 + MINUTE, ROUTES);
+    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE })];
+    expect(begun.task.attempts).toEqual(attempts);
+    expect(attempts).toHaveLength(50);
+  });
+
+  it("can be cancelled, and owes the provider nothing", () => {
+    const cancelled = expectFailing(after(aTask(), EVENTS.cancel, T0 + SECOND), "cancelled");
+    expect(orphanOf(cancelled)).toBeNull();
+    expect(wakeAt(cancelled, T0 + SECOND)).toBe(T0 + SECOND);
+  });
+
+  it("can be cancelled after a refusal, because no provider has it", () => {
+    const refused = aTask({ attempts: [anAttempt({ outcome: "busy" })], notBefore: T0 + MINUTE });
+    expect(orphanOf(expectFailing(after(refused, EVENTS.cancel, T0), "cancelled"))).toBeNull();
+  });
+});
+
+describe("a task being submitted", () => {
+  const submitting = aTask({ status: "submitting" });
+
+  it("runs once the provider has it", () => {
+    const event: TaskEvent = { type: "submitted", operation: { job: "j2" }, prompt: "a rewritten lake" };
+    const running = expectStatus(after(submitting, event, T0 + 2 * SECOND), "running");
+    expect(running).toEqual({
+      ...aTask({ status: "running" }),
+      attempts: [anAttempt({ outcome: "accepted" })],
+      timeline: timelineOf(submitting, "running", T0 + 2 * SECOND),
+      operation: { job: "j2" },
+      prompt: "a rewritten lake",
+      since: T0 + 2 * SECOND,
+    });
+  });
+
+  it("keeps its own prompt where the provider tells none", () => {
+    expect(after(submitting, EVENTS.submitted, T0).prompt).toBe("a lake");
+  });
+
+  it("that wakes again was interrupted: it fails as ambiguous and is never sent twice", () => {
+    const begun = begin(submitting, T0 + MINUTE, ROUTES);
+    const settling = expectFailing(begun.task, "upstream_ambiguous");
+    expect(begun.effect).toEqual({ kind: "settle", task: settling });
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+    expect(transition(settling, EVENTS.submitted, T0 + MINUTE), "the answer comes too late").toBe(settling);
+  });
+
+  it("fails as ambiguous when nobody can tell what the provider did", () => {
+    const settling = expectFailing(after(submitting, EVENTS.submit_unknown, T0), "upstream_ambiguous");
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+  });
+
+  it("fails at once when no provider would take it", () => {
+    const event: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy", retryAfterMs: null };
+    const settling = expectFailing(after(submitting, event, T0), "content_policy");
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "refused" })]);
+    expect(orphanOf(settling)).toBeNull();
+  });
+
+  it.each(["busy", "route"] as const)("goes back to the queue after a clean no by %s, for a second", (by) => {
+    const refusal = { ...EVENTS.submit_refused, by, retryAfterMs: MINUTE };
+    const queued = expectStatus(after(submitting, refusal, T0 + SECOND), "queued");
+    expect(queued.notBefore, "another route may be tried").toBe(T0 + 2 * SECOND);
+    expect(wakeAt(queued, T0 + SECOND)).toBe(T0 + 2 * SECOND);
+    expect(queued.since, "tenants have seen nothing but pending").toBe(T0);
+  });
+
+  it("asks no route to wait that will not have it at all", () => {
+    const queued = after(submitting, { ...EVENTS.submit_refused, by: "route", retryAfterMs: MINUTE }, T0);
+    expect(queued.attempts).toEqual([anAttempt({ outcome: "refused" })]);
+    expect(queued.attempts[0]).not.toHaveProperty("retryAt");
+  });
+
+  /** How long a route that is busy is left alone. */
+  function waitAfter(task: TaskOf<"submitting">, retryAfterMs: number | null): number {
+    const queued = expectStatus(after(task, { ...EVENTS.submit_refused, retryAfterMs }, T0), "queued");
+    const { retryAt = Number.NaN, ...attempt } = lastAttempt(queued);
+    expect(attempt).toEqual({ ...lastAttempt(task), outcome: "busy" });
+    return retryAt - T0;
+  }
+
+  it.each([
+    [1, 2 * SECOND],
+    [2, 4 * SECOND],
+    [3, 8 * SECOND],
+    [20, MINUTE],
+  ])("leaves a busy route alone for longer the %i. time, within a tenth", (times, about) => {
+    const attempts = Array.from({ length: times }, (_, index) => anAttempt({ outcome: index === times - 1 ? "open" : "busy" }));
+    for (const retryAfterMs of [null, 0, -MINUTE]) {
+      const wait = waitAfter(aTask({ status: "submitting", attempts }), retryAfterMs);
+      expect(wait, `asked for ${retryAfterMs}`).toBeGreaterThanOrEqual(about * 0.9);
+      expect(wait, `asked for ${retryAfterMs}`).toBeLessThanOrEqual(about * 1.1);
+    }
+  });
+
+  it.each([
+    [30 * SECOND, 30 * SECOND],
+    [5 * MINUTE, 5 * MINUTE],
+    [5 * MINUTE + 1, 5 * MINUTE],
+    [DAY, 5 * MINUTE],
+    [Number.POSITIVE_INFINITY, 5 * MINUTE],
+  ])("leaves a busy route alone as long as it asks for (%d ms), but for five minutes at most", (retryAfterMs, wait) => {
+    expect(waitAfter(submitting, retryAfterMs)).toBe(wait);
+  });
+
+  it("goes to another route at once when one is busy for minutes, and comes back when that is over", () => {
+    const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
+    const refusal = { ...EVENTS.submit_refused, retryAfterMs: 5 * MINUTE };
+    const next = begin(after(submitting, refusal, T0), T0 + SECOND, routes);
+    expect(next.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    const both = after(next.task, { ...refusal, retryAfterMs: 10 * MINUTE }, T0 + SECOND);
+    expect(begin(both, T0 + 2 * SECOND, routes)).toEqual({ task: both, effect: { kind: "none" }, again: T0 + 5 * MINUTE });
+    expect(begin(both, T0 + 5 * MINUTE, routes).effect).toMatchObject({ kind: "submit", attempt: { provider: "alpha" } });
+  });
+
+  it("tries the next route, and says so in a new attempt", () => {
+    const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
+    const queued = expectStatus(after(submitting, { ...EVENTS.submit_refused, by: "route" }, T0), "queued");
+    const begun = begin(queued, queued.notBefore, routes);
+    expect(begun.task.attempts.map(({ provider, outcome }) => [provider, outcome])).toEqual([
+      ["alpha", "refused"],
+      ["beta", "open"],
+    ]);
+    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta", startedAt: queued.notBefore } });
+  });
+
+  it("looks again at the deadline at the latest", () => {
+    const slow = aTask({ status: "submitting", attempts: [anAttempt({ outcome: "open", medianMs: 2 * HOUR })] });
+    expect(wakeAt(slow, T0)).toBe(DEADLINE);
+  });
+});
+
+describe("a running task", () => {
+  const running = aTask({ status: "running" });
+  const polledAt = T0 + 70 * SECOND;
+
+  it("is polled where it was submitted", () => {
+    const begun = begin(running, polledAt, []);
+    expect(begun.task).toBe(running);
+    expect(begun.effect).toEqual({ kind: "poll", provider: "alpha", task: running });
+    expect(begun.again).toBeGreaterThan(polledAt);
+    expect(begun.again).toBeLessThan(polledAt + 30 * SECOND);
+  });
+
+  it("is asked no sooner than the provider said", () => {
+    const patient = aTask({ status: "running", notBefore: T0 + 3 * MINUTE });
+    const early = begin(patient, T0 + 3 * MINUTE - 1, []);
+    expect(early).toEqual({ task: patient, effect: { kind: "none" }, again: early.again });
+    expect(early.again).toBeGreaterThanOrEqual(T0 + 3 * MINUTE);
+    expect(early.again, "the next poll on its own schedule").toBeLessThan(T0 + 3 * MINUTE + 33 * SECOND);
+    expect(begin(patient, T0 + 3 * MINUTE, []).effect.kind).toBe("poll");
+    expect(wakeAt(patient, polledAt)).toBe(T0 + 3 * MINUTE);
+  });
+
+  it("writes nothing when a poll finds nothing new: the alarm that was armed is the next one", () => {
+    expect(transition(running, { type: "still_running", retryAfterMs: null }, polledAt)).toBe(running);
+    expect(transition(running, EVENTS.try_again, polledAt)).toBe(running);
+  });
+
+  it.each([
+    [30 * SECOND, 30 * SECOND],
+    [DAY, 5 * MINUTE],
+    [-DAY, 0],
+  ])("honours a time to come back (%i ms) up to five minutes", (retryAfterMs, wait) => {
+    const next = expectStatus(after(running, { type: "still_running", retryAfterMs }, polledAt), "running");
+    expect(next.notBefore).toBe(polledAt + wait);
+    expect(wakeAt(next, polledAt), "but polls on its own schedule if that is later").toBeGreaterThan(polledAt);
+  });
+
+  it("has its last look at the deadline, whatever the provider asked for", () => {
+    const asked = after(running, { type: "still_running", retryAfterMs: 5 * MINUTE }, DEADLINE - MINUTE);
+    expect(wakeAt(asked, DEADLINE - MINUTE)).toBe(DEADLINE);
+    const poked = begin(asked, DEADLINE - 30 * SECOND, []);
+    expect(poked, "nor does a poke postpone it").toEqual({ task: asked, effect: { kind: "none" }, again: DEADLINE });
+    expect(begin(asked, DEADLINE, []).effect.kind).toBe("poll");
+    expect(begin(running, DEADLINE - SECOND, []).again).toBe(DEADLINE);
+  });
+
+  it("is polled once more at the deadline before it times out, with the flag on record first", () => {
+    const begun = begin(running, DEADLINE, []);
+    const last = { ...running, lastPoll: true };
+    const effect = { kind: "poll", provider: "alpha", task: last };
+    expect(begun).toEqual({ task: last, effect, again: DEADLINE + 30 * SECOND });
+    expectFailing(after(last, { type: "still_running", retryAfterMs: null }, DEADLINE), "timeout");
+    expectFailing(after(last, EVENTS.poll_missing, DEADLINE), "timeout");
+    expectFailing(after(last, EVENTS.try_again, DEADLINE), "timeout");
+  });
+
+  it.each([SECOND, 10 * MINUTE, 10 * HOUR])(
+    "waits half a minute for its last poll, however long a job takes (%i ms)",
+    (medianMs) => {
+      const slow = aTask({ status: "running", attempts: [anAttempt({ medianMs })] });
+      expect(begin(slow, DEADLINE, []).again).toBe(DEADLINE + 30 * SECOND);
+      expect(begin(slow, DEADLINE + MINUTE, []).again).toBe(DEADLINE + MINUTE + 30 * SECOND);
+    },
+  );
+
+  it("times out when even the last poll was interrupted", () => {
+    const begun = begin(aTask({ status: "running", lastPoll: true }), DEADLINE + MINUTE, []);
+    expectFailing(begun.task, "timeout");
+    expect(begun.effect.kind).toBe("settle");
+  });
+
+  it("still delivers what the last poll finds", () => {
+    const last = aTask({ status: "running", lastPoll: true });
+    const storing = expectStatus(after(last, EVENTS.succeeded, DEADLINE + SECOND), "storing");
+    expect(begin(storing, DEADLINE + SECOND, []).effect.kind).toBe("store");
+  });
+
+  it("has the last poll at once when a poll from before the deadline answers after it", () => {
+    const late = expectStatus(after(running, { type: "still_running", retryAfterMs: MINUTE }, DEADLINE + SECOND), "running");
+    expect(wakeAt(late, DEADLINE + SECOND)).toBe(DEADLINE + SECOND);
+    expect(begin(late, DEADLINE + SECOND, []).task).toMatchObject({ status: "running", lastPoll: true });
+  });
+
+  it("is not lost while the provider may not know it yet", () => {
+    expect(transition(running, EVENTS.poll_missing, T0 + 2 * MINUTE - 1)).toBe(running);
+  });
+
+  it("is lost when three polls in a row do not find it", () => {
+    const once = expectStatus(after(running, EVENTS.poll_missing, T0 + 2 * MINUTE), "running");
+    const twice = expectStatus(after(once, EVENTS.poll_missing, T0 + 3 * MINUTE), "running");
+    expect([once.misses, twice.misses]).toEqual([1, 2]);
+    expect(orphanOf(expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost"))).toEqual(anAttempt());
+  });
+
+  it("is found again in between, and the count begins anew", () => {
+    const twice = aTask({ status: "running", misses: 2 });
+    const found = expectStatus(after(twice, { type: "still_running", retryAfterMs: null }, T0 + 3 * MINUTE), "running");
+    expect(found.misses).toBe(0);
+    expectStatus(after(found, EVENTS.poll_missing, T0 + 4 * MINUTE), "running");
+  });
+
+  it("is stored at once when it has succeeded", () => {
+    const storing = expectStatus(after(running, EVENTS.succeeded, polledAt), "storing");
+    const timeline = timelineOf(running, "storing", polledAt);
+    expect(storing).toEqual(aTask({ status: "storing", source: { url: "s2" }, notBefore: polledAt, timeline }));
+    expect(storing).not.toHaveProperty("lastPoll");
+    expect(wakeAt(storing, polledAt)).toBe(polledAt);
+  });
+
+  it("fails as the provider says", () => {
+    expectFailing(after(running, EVENTS.provider_failed, polledAt), "content_policy");
+  });
+});
+
+describe("a finished job without a usable video", () => {
+  it.each(["running", "storing"] as const)("is polled again after a while, from %s", (status) => {
+    const again = expectStatus(after(aTask({ status, misses: 2 }), EVENTS.spoiled, T0 + 2 * MINUTE), "running");
+    expect(again).toMatchObject({ spoiled: 1, misses: 0, lastPoll: false, operation: { job: "j1" } });
+    expect(again).not.toHaveProperty("source");
+    expect(again.notBefore).toBeGreaterThan(T0 + 2 * MINUTE);
+  });
+
+  it.each([
+    [0, 2 * SECOND],
+    [1, 4 * SECOND],
+  ])("is left longer the second time (after %i), within a tenth", (spoiled, wait) => {
+    const again = expectStatus(after(aTask({ status: "storing", spoiled }), EVENTS.spoiled, T0), "running");
+    expect(again.notBefore - T0).toBeGreaterThanOrEqual(wait * 0.9);
+    expect(again.notBefore - T0).toBeLessThanOrEqual(wait * 1.1);
+  });
+
+  it.each(["upstream_invalid_result", "upstream_asset_expired"] as const)("is given up the third time, as %s", (reason) => {
+    for (const spoiled of [0, 1]) {
+      expectStatus(after(aTask({ status: "storing", spoiled }), { type: "spoiled", reason }, T0), "running");
+    }
+    expectFailing(after(aTask({ status: "storing", spoiled: 2 }), { type: "spoiled", reason }, T0), reason);
+  });
+
+  it("remembers across the polls between, so that it cannot go on for ever", () => {
+    const polled = after(aTask({ status: "running", spoiled: 2 }), EVENTS.succeeded, T0);
+    expectFailing(after(polled, EVENTS.spoiled, T0), "upstream_invalid_result");
+  });
+
+  it("is given up at the deadline", () => {
+    expectStatus(after(aTask({ status: "storing" }), EVENTS.spoiled, DEADLINE - 1), "running");
+    expectFailing(after(aTask({ status: "storing" }), EVENTS.spoiled, DEADLINE), "upstream_invalid_result");
+  });
+});
+
+describe("a task being stored", () => {
+  it("counts the try before it is made, so that a copy which kills the isolate is counted too", () => {
+    const task = aTask({ status: "storing", tries: 2 });
+    const begun = begin(task, T0, []);
+    const trying = { ...task, tries: 3 };
+    expect(begun.task).toEqual(trying);
+    expect(begun.effect).toEqual({ kind: "store", provider: "alpha", task: trying });
+    expect(begun.again).toBeGreaterThan(T0 + 7 * SECOND);
+    expect(begun.again).toBeLessThan(T0 + 9 * SECOND);
+  });
+
+  it.each([
+    [0, 2 * SECOND],
+    [1, 4 * SECOND],
+    [4, 32 * SECOND],
+    [5, MINUTE],
+    [500, MINUTE],
+  ])("waits longer before the next try, after %i failures before, within a tenth", (failures, about) => {
+    const task = aTask({ status: "storing", tries: 1, failures });
+    for (const retryAfterMs of [null, 0, -MINUTE]) {
+      const failed = expectStatus(after(task, { type: "store_failed", retryAfterMs }, T0), "storing");
+      expect(failed.failures).toBe(failures + 1);
+      expect(failed.notBefore).toBeGreaterThanOrEqual(T0 + about * 0.9);
+      expect(failed.notBefore).toBeLessThanOrEqual(T0 + about * 1.1);
+      expect(begin(failed, failed.notBefore - 1, [])).toEqual({
+        task: failed,
+        effect: { kind: "none" },
+        again: failed.notBefore,
+      });
+      expect(wakeAt(failed, T0)).toBe(failed.notBefore);
+    }
+  });
+
+  it("waits as long as the source says, up to five minutes", () => {
+    const wait = (retryAfterMs: number): number =>
+      expectStatus(after(aTask({ status: "storing" }), { type: "store_failed", retryAfterMs }, T0), "storing").notBefore - T0;
+    expect(wait(20 * SECOND)).toBe(20 * SECOND);
+    expect(wait(HOUR)).toBe(5 * MINUTE);
+  });
+
+  it("is given up after too many copies in a row that were interrupted", () => {
+    expect(begin(aTask({ status: "storing", tries: STORE_TRIES - 1 }), T0, []).effect.kind).toBe("store");
+    const begun = begin(aTask({ status: "storing", tries: STORE_TRIES }), T0, []);
+    expectFailing(begun.task, "internal_error");
+    expect(begun.effect.kind).toBe("settle");
+  });
+
+  it("does not take a copy that failed for one that was interrupted", () => {
+    const trying = begin(aTask({ status: "storing", tries: STORE_TRIES - 1 }), T0, []).task;
+    const failed = expectStatus(after(trying, EVENTS.store_failed, T0), "storing");
+    expect(failed).toMatchObject({ tries: 0, failures: 1 });
+    expect(begin(failed, T0 + MINUTE, []).task).toMatchObject({ status: "storing", tries: 1, failures: 1 });
+  });
+
+  it("outlives an outage of the store of 20 minutes", () => {
+    let task: Task = aTask({ status: "storing", notBefore: T0 });
+    let copies = 0;
+    for (let now = T0; now < T0 + 20 * MINUTE; now = wakeAt(task, now)) {
+      const begun = begin(task, now, []);
+      expect(begun.effect.kind).toBe("store");
+      task = after(begun.task, EVENTS.store_failed, now);
+      copies++;
+    }
+    expect(copies).toBeGreaterThan(STORE_TRIES);
+    expect(copies, "without a storm of copies").toBeLessThan(30);
+    const back = wakeAt(task, T0 + 20 * MINUTE);
+    expect(back).toBeLessThan(T0 + 22 * MINUTE);
+    expectStatus(after(begin(task, back, []).task, EVENTS.stored, back), "settling");
+  });
+
+  it("ends within 15 minutes of its deadline even when the very last copy takes six of them and fails", () => {
+    const lastStart = DEADLINE + 8 * MINUTE - 1;
+    const begun = begin(aTask({ status: "storing" }), lastStart, []);
+    expect(begun.effect.kind).toBe("store");
+    const failedAt = lastStart + 6 * MINUTE;
+    const failed = after(begun.task, { type: "store_failed", retryAfterMs: 5 * MINUTE }, failedAt);
+    expect(wakeAt(failed, failedAt), "looks again at once").toBeLessThanOrEqual(failedAt);
+    expectFailing(begin(failed, failedAt, []).task, "timeout");
+  });
+
+  it("is not told to wait beyond the time that is left for storing", () => {
+    const late = DEADLINE + 8 * MINUTE - SECOND;
+    const failed = after(aTask({ status: "storing" }), { type: "store_failed", retryAfterMs: 5 * MINUTE }, late);
+    expect(wakeAt(failed, late)).toBe(DEADLINE + 8 * MINUTE);
+    expectFailing(begin(failed, DEADLINE + 8 * MINUTE, []).task, "timeout");
+  });
+
+  it("may take some minutes past the deadline, because it is paid for and nearly there", () => {
+    expect(begin(aTask({ status: "storing" }), DEADLINE + 8 * MINUTE - 1, []).effect.kind).toBe("store");
+    expectFailing(begin(aTask({ status: "storing" }), DEADLINE + 8 * MINUTE, []).task, "timeout");
+  });
+
+  it("goes on from the last part after a crash", () => {
+    const upload = anUpload({ bytes: 16_777_216 });
+    const marked = expectStatus(after(aTask({ status: "storing", tries: 1 }), { type: "part_stored", upload }, T0), "storing");
+    expect(marked).toEqual({ ...aTask({ status: "storing", tries: 1 }), upload });
+    expect(begin(marked, T0, []).effect).toMatchObject({ kind: "store", task: { upload } });
+  });
+
+  it("names the upload it leaves behind when it fails, and begins a new one when it is spoiled", () => {
+    const upload = anUpload();
+    const task = aTask({ status: "storing", upload });
+    expect(expectFailing(after(task, EVENTS.provider_failed, T0), "content_policy").outcome).toMatchObject({ upload });
+    expect(expectFailing(begin(task, DEADLINE + HOUR, []).task, "timeout").outcome).toMatchObject({ upload });
+    expect(after(task, EVENTS.spoiled, T0)).not.toHaveProperty("upload");
+  });
+
+  it("is settled before tenants see it completed", () => {
+    const video = aVideo({ bytes: 7 });
+    const settling = expectStatus(after(aTask({ status: "storing" }), { type: "stored", video }, T0 + SECOND), "settling");
+    expect(settling.outcome).toEqual({ kind: "completed", video });
+    expect(settling).not.toHaveProperty("operation");
+    expect(wakeAt(settling, T0 + SECOND)).toBe(T0 + SECOND);
+  });
+});
+
+describe("a task being settled", () => {
+  it("asks the ledger again until it has answered, a little later each time and within a minute", () => {
+    const task = aTask({ status: "settling" });
+    expect(begin(task, T0, [])).toEqual({ task, effect: { kind: "settle", task }, again: T0 + 2 * SECOND });
+    expect(begin(task, T0 + 20 * SECOND, []).again).toBe(T0 + 30 * SECOND);
+    expect(begin(task, T0 + HOUR, []).again).toBe(T0 + HOUR + MINUTE);
+    expect(begin(task, T0 - HOUR, []).again, "after a clock that ran back").toBe(T0 - HOUR + 2 * SECOND);
+    expect(transition(task, EVENTS.try_again, T0)).toBe(task);
+  });
+
+  it("becomes completed with its video, kept for its retention from then on", () => {
+    const task = aTask({ status: "settling", retentionMs: 2 * DAY });
+    const completed = expectStatus(after(task, EVENTS.settled, T0 + MINUTE), "completed");
+    expect(completed).toEqual({
+      ...aTask({ status: "completed", retentionMs: 2 * DAY }),
+      timeline: timelineOf(task, "completed", T0 + MINUTE),
+      since: T0 + MINUTE,
+      expiresAt: T0 + MINUTE + 2 * DAY,
+    });
+    expect(completed).not.toHaveProperty("outcome");
+  });
+
+  it("becomes failed with its reason", () => {
+    const task = aTask({ status: "settling", outcome: { kind: "failed", reason: "upstream_lost", upload: null } });
+    expect(after(task, EVENTS.settled, T0 + MINUTE)).toEqual({
+      ...aTask({ status: "failed", reason: "upstream_lost" }),
+      timeline: timelineOf(task, "failed", T0 + MINUTE),
+      since: T0 + MINUTE,
+      expiresAt: T0 + MINUTE + 7 * DAY,
+    });
+  });
+});
+
+describe.each(["completed", "failed"] as const)("a %s task", (status) => {
+  const task = aTask({ status, expiresAt: T0 + DAY });
+
+  it("is left alone until it expires, then purged until that has worked", () => {
+    expect(wakeAt(task, T0)).toBe(T0 + DAY);
+    expect(begin(task, T0 + DAY - 1, [])).toEqual({ task, effect: { kind: "none" }, again: T0 + DAY });
+    expect(begin(task, T0 + DAY, [])).toEqual({ task, effect: { kind: "purge", task }, again: T0 + DAY + MINUTE });
+    expect(transition(task, EVENTS.try_again, T0 + DAY)).toBe(task);
+    expect(transition(task, EVENTS.purged, T0 + DAY)).toBeNull();
+  });
+
+  it("is not gone before its time, whoever says so", () => {
+    expect(transition(task, EVENTS.purged, T0 + DAY - 1)).toBe(task);
+  });
+});
+
+describe("a task that an operator ends", () => {
+  it.each(["queued", "running", "storing"] as const)(
+    "fails as cancelled from %s, whatever a provider is doing with it",
+    (status) => {
+      const settling = expectFailing(after(likely(status), EVENTS.abandon, T0 + MINUTE), "cancelled");
+      expect(begin(settling, T0 + MINUTE, []).effect).toEqual({ kind: "settle", task: settling });
+      expect(orphanOf(settling)).toEqual(status === "queued" ? null : anAttempt());
+    },
+  );
+
+  it("counts as handed over while it is being submitted, and hears no answer any more", () => {
+    const settling = expectFailing(after(aTask({ status: "submitting" }), EVENTS.abandon, T0 + SECOND), "cancelled");
+    expect(orphanOf(settling)).toEqual(anAttempt({ outcome: "unknown" }));
+    expect(transition(settling, EVENTS.submitted, T0 + 2 * SECOND)).toBe(settling);
+  });
+
+  it("names the upload that it leaves behind", () => {
+    const task = aTask({ status: "storing", upload: anUpload() });
+    expect(expectFailing(after(task, EVENTS.abandon, T0), "cancelled").outcome).toMatchObject({ upload: anUpload() });
+  });
+
+  it.each(["completed", "failed"] as const)("may be discarded once it is %s, and is then purged at once", (status) => {
+    const task = aTask({ status, expiresAt: T0 + DAY });
+    const discarded = after(task, EVENTS.discard, T0 + MINUTE);
+    expect(discarded).toEqual({ ...task, expiresAt: T0 + MINUTE });
+    expect(wakeAt(discarded, T0 + MINUTE)).toBe(T0 + MINUTE);
+    expect(begin(discarded, T0 + MINUTE, []).effect.kind).toBe("purge");
+    expect(transition(discarded, EVENTS.discard, T0 + HOUR), "no later the second time").toBe(discarded);
+  });
+});
+
+describe("what a task remembers of its way", () => {
+  it("is each state, and when it came into it", () => {
+    let task: Task = begin(aTask(), T0 + SECOND, ROUTES).task;
+    task = after(task, { ...EVENTS.submit_refused, retryAfterMs: SECOND }, T0 + 2 * SECOND);
+    task = begin(task, T0 + 5 * SECOND, ROUTES).task;
+    task = after(task, EVENTS.submitted, T0 + 6 * SECOND);
+    task = after(task, EVENTS.succeeded, T0 + 7 * SECOND);
+    task = after(task, EVENTS.spoiled, T0 + 8 * SECOND);
+    task = begin(task, DEADLINE, ROUTES).task;
+    task = after(task, EVENTS.try_again, DEADLINE + SECOND);
+    task = after(task, EVENTS.settled, DEADLINE + 2 * SECOND);
+    expect(task.timeline.map(({ at, status }) => [(at - T0) / SECOND, status])).toEqual([
+      [0, "queued"],
+      [1, "submitting"],
+      [2, "queued"],
+      [5, "submitting"],
+      [6, "running"],
+      [7, "storing"],
+      [8, "running"],
+      [1_801, "settling"],
+      [1_802, "failed"],
+    ]);
+  });
+
+  it("stays short however often it is refused: the beginning, and the latest", () => {
+    let task: Task = aTask({ deadlineAt: T0 + DAY });
+    for (let count = 1; count <= 100; count++) {
+      task = begin(task, T0 + count * 2 * MINUTE, ROUTES).task;
+      task = after(task, EVENTS.submit_refused, T0 + count * 2 * MINUTE);
+    }
+    expect(task.timeline).toHaveLength(60);
+    expect(task.timeline[0]).toEqual({ at: T0, status: "queued" });
+    expect(task.timeline.at(-2)).toEqual({ at: T0 + 200 * MINUTE, status: "submitting" });
+    expect(task.timeline.at(-1)).toEqual({ at: T0 + 200 * MINUTE, status: "queued" });
+    expect(task.timeline[1]?.at).toBe(T0 + 142 * MINUTE);
+  });
+});
+
+describe("the time from which tenants see a task processing", () => {
+  const refused: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy", retryAfterMs: null };
+
+  it.each([
+    ["queued", EVENTS.cancel],
+    ["queued", EVENTS.abandon],
+    ["submitting", EVENTS.abandon],
+    ["submitting", EVENTS.submit_unknown],
+    ["submitting", refused],
+  ] as const)("is when a pending task begins to be settled: %s, $type", (status, event) => {
+    expect(after(likely(status), event, T0 + 9 * SECOND)).toMatchObject({ status: "settling", since: T0 + 9 * SECOND });
+  });
+
+  it.each([
+    ["is due and nobody had room for it", aTask(), DEADLINE, ROUTES],
+    ["has no route", aTask(), T0 + 9 * SECOND, []],
+    ["was interrupted while it was handed over", aTask({ status: "submitting" }), T0 + 9 * SECOND, ROUTES],
+  ])("is when a task that %s is given up", (_, task, now, routes) => {
+    expect(begin(task, now, routes).task).toMatchObject({ status: "settling", since: now });
+  });
+
+  it.each(["running", "storing"] as const)("stays as it was when a %s task is settled", (status) => {
+    expect(after(likely(status), EVENTS.provider_failed, T0 + MINUTE)).toMatchObject({ status: "settling", since: T0 });
+    expect(after(likely(status), EVENTS.abandon, T0 + MINUTE).since).toBe(T0);
+  });
+});
+
+describe("a clock that runs backwards", () => {
+  it.each([
+    ["submitted", aTask({ status: "submitting", since: T0 })],
+    ["settled", aTask({ status: "settling", since: T0 })],
+    ["cancel", aTask({ since: T0 })],
+  ] as const)("does not make %s older than the status before it", (type, task) => {
+    expect(after(task, EVENTS[type], T0 - HOUR).since).toBe(T0);
+  });
+
+  it("only delays the next poll", () => {
+    const running = aTask({ status: "running" });
+    expect(begin(running, T0 - HOUR, []).again).toBeGreaterThan(T0);
+    expect(begin(running, T0 - HOUR, []).again).toBeLessThan(T0 + 2 * MINUTE);
+  });
+});
+
+describe("orphanOf", () => {
+  const failedFor = (reason: FailureCode, attempts: readonly Attempt[] = [anAttempt()]): TaskOf<"settling"> =>
+    aTask({ status: "settling", attempts, outcome: { kind: "failed", reason, upload: null } });
+
+  it.each([
+    "timeout",
+    "upstream_lost",
+    "internal_error",
+    "upstream_invalid_result",
+    "upstream_asset_expired",
+    "cancelled",
+  ] as const)("names the paid work behind a task that failed as %s", (reason) => {
+    expect(orphanOf(failedFor(reason))).toEqual(anAttempt());
+  });
+
+  it("names an attempt that nobody knows the outcome of", () => {
+    const unknown = anAttempt({ outcome: "unknown" });
+    expect(orphanOf(failedFor("upstream_ambiguous", [anAttempt({ outcome: "busy" }), unknown]))).toEqual(unknown);
+  });
+
+  it.each([
+    ["completed", aTask({ status: "settling" })],
+    ["refused by the provider, which bills nothing", failedFor("content_policy")],
+    ["never accepted by any provider", failedFor("queue_timeout", [anAttempt({ outcome: "busy" })])],
+    ["refused by all", failedFor("upstream_rejected", [anAttempt({ outcome: "refused" })])],
+    ["broken before it was tried", failedFor("internal_error", [])],
+  ])("names nothing for a task that was %s", (_, task) => {
+    expect(orphanOf(task)).toBeNull();
+  });
+});
+
+describe("lastAttempt", () => {
+  it("throws where there is none, because that is a bug", () => {
+    expect(() => lastAttempt(aTask())).toThrow("a queued task has no attempt");
+  });
+});
+
+it("carries the whole request through every status", () => {
+  const spec = aSpec({ tenant: "Tenant02", mode: "test", credits: 7, prompt: "a lake, rewritten", retentionMs: DAY });
+  let task: Task = begin(startTask(spec), T0, [aRoute({ mode: "test" })]).task;
+  for (const type of ["submitted", "succeeded", "stored", "settled"] as const) {
+    task = after(task, EVENTS[type], T0 + MINUTE);
+    expect(task).toMatchObject(spec);
+  }
+  expect(task.status).toBe("completed");
+});
