@@ -37,11 +37,11 @@ export default defineConfig({
         },
       },
       {
-        // Journeys against a running `npm start`: one at a time, because each starts servers.
+        // Journeys against a running `npm start`. They wait more than they work, so a few go on at once.
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
