@@ -42,6 +42,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           maxWorkers: 3,
+          sequence: { groupOrder: 1 }, // after the others, which want the cores for themselves
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
