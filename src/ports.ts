@@ -31,7 +31,7 @@ export interface Provider {
    * Anything else thrown leaves the outcome unknown, and the submit is never repeated.
    */
   submit(job: Job, signal: AbortSignal): Promise<Submitted>;
-  /** Reads the job. RetryableError: ask again; anything else thrown is treated the same, and counted. */
+  /** Reads the job. RetryableError: ask again when it says; anything else thrown: ask again at the next poll. */
   poll(operation: Json, signal: AbortSignal): Promise<PollResult>;
   /**
    * The finished video's bytes. `from`: where to resume; an adapter that cannot answers from zero, which `offset` says.

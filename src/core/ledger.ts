@@ -104,7 +104,7 @@ export function configure(before: Account, next: { status?: TenantStatus; limits
   const { account } = rolled;
   const limits = next.limits ?? account.limits;
   // Against what was given, not against the old plan: what a smaller plan could not take back, a larger one does not give again.
-  const difference = Math.max(limits.creditsPerPeriod - account.planGranted, -account.plan);
+  const difference = next.limits === undefined ? 0 : Math.max(limits.creditsPerPeriod - account.planGranted, -account.plan);
   const changed = record(
     {
       ...account,

@@ -58,7 +58,8 @@ export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal
 }
 
 function checkStanding({ status, limits }: Usage, model: string): Result<null, Refusal> {
-  if (status !== "active") return fail({ kind: "account_suspended" });
+  if (status === "read_only") return fail({ kind: "account_read_only" });
+  if (status === "suspended") return fail({ kind: "account_suspended" });
   if (limits.models !== null && !limits.models.includes(model)) {
     return fail({ kind: "model_not_allowed", model, allowed: limits.models });
   }
@@ -66,14 +67,15 @@ function checkStanding({ status, limits }: Usage, model: string): Result<null, R
 }
 
 /** How long a published refusal is believed, in milliseconds: past it the ledger is asked again, so that a lost update heals. */
-const BELIEVED_MS: Partial<Record<Refusal["kind"], number>> = { insufficient_quota: 60_000, concurrency_limit_exceeded: 5_000 };
+const BELIEVED_MS = 60_000;
+const BELIEVED_CONCURRENCY_MS = 5_000;
 
 /** The edge's early answer, from a copy published at `publishedAt`. It may refuse what the ledger would admit, never the reverse. */
 export function admitByCopy(copy: Usage, publishedAt: number, ask: Ask, now: number): Result<null, Refusal> {
   const judged = admit(copy, ask, now);
   if (judged.ok) return judged;
-  const believed = BELIEVED_MS[judged.error.kind];
-  return believed === undefined || now - publishedAt < believed ? judged : ok(null);
+  const believedMs = judged.error.kind === "concurrency_limit_exceeded" ? BELIEVED_CONCURRENCY_MS : BELIEVED_MS;
+  return now - publishedAt < believedMs ? judged : ok(null);
 }
 
 /** Writes to KV are few and cost more than a reserve, so a copy is renewed this often at most, unless it misleads. */

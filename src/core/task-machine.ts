@@ -58,7 +58,7 @@ const NOT_YET_VISIBLE_MS = 120_000;
 const MISSES_ALLOWED = 3;
 /** How often a finished job may be asked again for a usable video, before the task is given up. */
 const SPOILED_ALLOWED = 2;
-/** Interrupted or failed copies before the step counts as poisoned. */
+/** Interrupted copies in a row before the step counts as poisoned. */
 export const STORE_TRIES = 8;
 /** A finished video may still be copied for this long after the deadline: it is paid for and nearly there. */
 const STORING_GRACE_MS = 8 * 60_000;
@@ -87,11 +87,11 @@ export interface Begun {
 export function begin(task: Task, now: number, routes: readonly Route[]): Begun {
   switch (task.status) {
     case "queued":
-      return now < Math.min(task.notBefore, task.deadlineAt) ? waiting(task, wakeAt(task, now)) : beginSubmit(task, now, routes);
+      return now < dueAt(task) ? waiting(task, dueAt(task)) : beginSubmit(task, now, routes);
     case "submitting": // The intent is on record and no answer is: we died in between, and the provider may be at work.
       return beginSettle(failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now), now);
     case "running":
-      return now < Math.min(task.notBefore, task.deadlineAt) ? waiting(task, wakeAt(task, now)) : beginPoll(task, now);
+      return now < dueAt(task) ? waiting(task, dueAt(task)) : beginPoll(task, now);
     case "storing":
       return now < task.notBefore ? waiting(task, task.notBefore) : beginStore(task, now);
     case "settling":
@@ -102,6 +102,11 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
         ? waiting(task, task.expiresAt)
         : { task, effect: { kind: "purge", task }, again: now + PURGE_RETRY_MS };
   }
+}
+
+/** When a provider may be asked again; never later than the last look. */
+function dueAt(task: QueuedTask | RunningTask): number {
+  return Math.min(task.notBefore, task.deadlineAt);
 }
 
 function waiting(task: Task, until: number): Begun {

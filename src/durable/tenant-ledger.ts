@@ -64,7 +64,9 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     const earlier = ask.claim.looks ? this.#earlier(ask.claim, now) : null;
     if (earlier !== null && !earlier.ok) return earlier;
     const view = { usage: ledger.usageOf(account), retentionMs: account.limits.retentionDays * DAY_MS };
-    const spent = spendKey(key, key.use, ask, ledger.periodOf(now), now);
+    // The account's own month, which never goes back, as a clock may.
+    const { period } = ledger.rollOver(account, now).account;
+    const spent = spendKey(key, key.use, ask, period, now);
     if (earlier !== null) {
       // Spends nothing more, so that a budget that is used up does not matter; that the key may be used at all does.
       const barred = !spent.ok && spent.error.kind !== "key_budget_exceeded";
@@ -180,14 +182,14 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async grant(amount: number, reason: string): Promise<void> {
     this.#store.change((account) => ledger.grant(opened(account), amount, reason, Date.now()));
-    await this.#publish();
+    this.#publishSoon();
   }
 
   async adjust(amount: number, reason: string): Promise<Result<null, Refusal>> {
     const adjusted = ledger.adjust(opened(this.#store.account), amount, reason, Date.now());
     if (!adjusted.ok) return adjusted;
     this.#store.change(() => adjusted.value);
-    await this.#publish();
+    this.#publishSoon();
     return ok(null);
   }
 
@@ -215,7 +217,8 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   async putKey(key: KeySpec, use: KeyUse = UNUSED): Promise<void> {
     opened(this.#store.account);
     this.#keys.put(key, use);
-    await this.#publishKeys();
+    // The key is good whatever becomes of the copy: the edge asks here for one that KV does not know.
+    await this.#publishKeys().catch(() => this.#log("publish_failed"));
   }
 
   async keys(): Promise<KeyView[]> {
@@ -278,7 +281,11 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   /** In the background: a copy that is late only lets the ledger be asked. */
   #publishIfDue(refused: ReserveAsk | null, now: number): void {
-    if (this.#copies.isDue(refused, now)) this.ctx.waitUntil(this.#publish().catch(() => this.#log("publish_failed")));
+    if (this.#copies.isDue(refused, now)) this.#publishSoon();
+  }
+
+  #publishSoon(): void {
+    this.ctx.waitUntil(this.#publish().catch(() => this.#log("publish_failed")));
   }
 
   async #publish(): Promise<void> {

@@ -39,12 +39,12 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
 
   async abandon(): Promise<boolean> {
     const task = this.#task();
-    return task !== null && (await this.#tell(task, { type: "abandon" }));
+    return task !== null && isOurs(task) && (await this.#tell(task, { type: "abandon" }));
   }
 
   async discard(): Promise<boolean> {
     const task = this.#task();
-    if (task !== null && !isTerminal(task)) return false;
+    if (task !== null && !(isTerminal(task) && isOurs(task))) return false;
     if (task !== null) await this.#tell(task, { type: "discard" });
     return true;
   }
@@ -78,7 +78,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       const task = this.#task();
       if (task === null) {
         await this.ctx.storage.deleteAll();
-      } else if (task.schema > TASK_SCHEMA) {
+      } else if (!isOurs(task)) {
         // A newer release wrote it and was rolled back: left as it is until that release is back.
         console.error(JSON.stringify({ level: "error", event: "task_parked", task: task.id, schema: task.schema }));
         await this.ctx.storage.setAlarm(Date.now() + PARKED_MS);
@@ -149,6 +149,11 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const stored = this.#stored();
     return stored === null || stored.status === "tombstone" ? null : stored;
   }
+}
+
+/** A newer release's task is left to it. */
+function isOurs(task: Task): boolean {
+  return task.schema <= TASK_SCHEMA;
 }
 
 /** Half-way through a step, and on the way to settle at once, the alarm that was armed before the step is the next look still. */

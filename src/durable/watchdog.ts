@@ -46,12 +46,13 @@ export class Watchdog {
     await this.#storage.setAlarm(now + LOOK_AGAIN_MS);
     const watermark = this.#storage.kv.get<number>(WATERMARK) ?? 0;
     const overdue = this.#rows.overdue(this.#reached ?? { createdAtSeconds: watermark, id: "" }, now - GRACE_MS, BATCH);
-    for (const { id } of overdue) await this.#lookAt(id);
+    // One that cannot be reached now must not keep the others waiting; the next round comes by again.
+    for (const { id } of overdue) await this.#lookAt(id).catch(() => undefined);
     const more = overdue.length === BATCH;
     this.#reached = more ? (overdue.at(-1) ?? null) : null;
 
     const first = this.#rows.firstLive(watermark);
-    const resolvedTo = first?.createdAtSeconds ?? Math.floor(now / 1000) - CLOCK_SKEW_SECONDS;
+    const resolvedTo = Math.min(first?.createdAtSeconds ?? Infinity, Math.floor(now / 1000) - CLOCK_SKEW_SECONDS);
     if (resolvedTo > watermark) this.#storage.kv.put(WATERMARK, resolvedTo);
     if (first === null) await this.#storage.deleteAlarm();
     else if (more) await this.#storage.setAlarm(now + NEXT_BATCH_MS);
@@ -65,7 +66,8 @@ export class Watchdog {
     if (first !== null) await this.watch(Math.max(first.deadlineAt, now - GRACE_MS));
     for (const id of this.#rows.leftOver(purgedBeforeSeconds, BATCH)) {
       // No such task: its storage went, and only the row was left behind.
-      if (!(await this.#hands.poke(id))) this.#rows.deleteResolved(id);
+      const isThere = await this.#hands.poke(id).catch(() => true);
+      if (!isThere) this.#rows.deleteResolved(id);
     }
   }
 

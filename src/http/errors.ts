@@ -197,7 +197,7 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
     case "auth_unavailable":
       return unavailable(refusal.kind, "API keys cannot be checked at the moment. Nothing was done.", 1);
     case "not_started":
-      return unavailable("service_unavailable", "The task could not be started. Nothing was charged.", 2);
+      return unavailable("service_unavailable", "The task could not be started. Credits that were held for it are given back.", 2);
   }
 }
 

@@ -125,8 +125,8 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     retentionMs,
   };
   if (await start(task, spec)) return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
-  await giveUp(task, ledger, id);
-  return fail({ kind: "not_started" });
+  if (await gaveUp(task, ledger, id)) return fail({ kind: "not_started" });
+  return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
 }
 
 /** Counts before contents: an image is only looked at if it may be there. */
@@ -182,11 +182,13 @@ async function start(task: () => TaskPort, spec: TaskSpec): Promise<boolean> {
   }
 }
 
-/** Best effort: what fails here the ledger's watchdog does later. A task that did start after all keeps its hold. */
-async function giveUp(task: () => TaskPort, ledger: () => LedgerPort, id: string): Promise<void> {
+/** False: only the reply was lost, and the task did start. Best effort: what fails here the ledger's watchdog does later. */
+async function gaveUp(task: () => TaskPort, ledger: () => LedgerPort, id: string): Promise<boolean> {
   try {
-    if (await task().tombstone()) await ledger().resolve(id, { kind: "withdraw" });
+    if (!(await task().tombstone())) return false;
+    await ledger().resolve(id, { kind: "withdraw" });
   } catch {
     // The answer is a no in any case.
   }
+  return true;
 }

@@ -23,7 +23,7 @@ export interface Performed {
 
 const SUBMIT_TIMEOUT_MS = 60_000;
 const POLL_TIMEOUT_MS = 30_000;
-/** With the storing grace of core/task it stays under the 15 minutes that a late task may take at most. */
+/** With the storing grace of core/task-machine it stays under the 15 minutes that a late task may take at most. */
 const STORE_TIMEOUT_MS = 6 * 60_000;
 
 type Busy = Exclude<Effect, { kind: "none" }>;

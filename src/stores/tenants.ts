@@ -1,4 +1,4 @@
-// KV: what the edge may know of keys and tenants without waking an object. Written by the tenants' ledgers only, and all of it can
+// KV: what the edge may know of keys and tenants without waking an object. Written by the tenants' ledgers and the registry only, and all of it can
 // be written again from them. Up to a minute old and never the judge of money.
 import { z } from "zod";
 import { SCOPES, hashApiKey, type ApiKey, type Mode } from "../core/api-key.ts";

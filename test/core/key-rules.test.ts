@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { refundKey, spendKey, type KeyRules, type KeyUse } from "../../src/core/key-rules.ts";
+import { refundKey, spendKey, UNUSED, type KeyRules, type KeyUse } from "../../src/core/key-rules.ts";
 import { MINUTE, T0 } from "../support/builders.ts";
 
 const MONTH = "2026-11";
 const ASK = { model: "veo3", credits: 40 };
-const UNUSED: KeyUse = { period: MONTH, used: 0 };
 
 /** May create, for ever and without bounds. */
 function aKey(given: Partial<KeyRules> = {}): KeyRules {
@@ -77,7 +76,7 @@ describe("a key's budget", () => {
   });
 
   it("of nothing allows what costs nothing", () => {
-    expect(spendKey(aKey({ budget: 0 }), UNUSED, { ...ASK, credits: 0 }, MONTH, T0)).toEqual({ ok: true, value: UNUSED });
+    expect(spendKey(aKey({ budget: 0 }), UNUSED, { ...ASK, credits: 0 }, MONTH, T0)).toEqual({ ok: true, value: used(0) });
     expect(spendKey(aKey({ budget: 0 }), UNUSED, { ...ASK, credits: 1 }, MONTH, T0).ok).toBe(false);
   });
 

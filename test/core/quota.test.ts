@@ -26,7 +26,7 @@ describe("admit", () => {
 
   it.each([
     ["a suspended tenant", SUSPENDED, { kind: "account_suspended" }],
-    ["a tenant that may only read", aUsage({ status: "read_only" }), { kind: "account_suspended" }],
+    ["a tenant that may only read", aUsage({ status: "read_only" }), { kind: "account_read_only" }],
     ["a model outside the plan", OTHER_MODEL, { kind: "model_not_allowed", model: "veo3", allowed: ["veo2"] }],
     ["too few credits", POOR, { kind: "insufficient_quota", needed: 40, available: 39 }],
     [
@@ -94,8 +94,9 @@ describe("admitByCopy", () => {
   it.each([
     ["suspended", SUSPENDED],
     ["limited to other models", OTHER_MODEL],
-  ])("believes a copy that says %s at any age", (_, copy) => {
-    expect(judge(copy, 30 * DAY)).toEqual(admit(copy, ASK, T0));
+  ])("asks the ledger again of a copy that says %s, once it is a minute old", (_, copy) => {
+    expect(judge(copy, MINUTE - 1)).toEqual(admit(copy, ASK, T0));
+    expect(judge(copy, MINUTE).ok).toBe(true);
   });
 
   it("believes a full minute until it is over", () => {

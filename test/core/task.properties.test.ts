@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { begin, transition, wakeAt, type Begun, type Effect, type TaskEvent } from "../../src/core/task-machine.ts";
 import { isTerminal, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import type { Route } from "../../src/core/routing.ts";
-import { anUpload, aRoute, aSpec, aVideo, HOUR, MINUTE, SECOND, T0, TASK_STATUSES } from "../support/builders.ts";
+import { anUpload, aRoute, aSpec, aTask, aVideo, HOUR, MINUTE, SECOND, T0, TASK_STATUSES } from "../support/builders.ts";
 
 const ALPHA = aRoute();
 const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
@@ -224,7 +224,9 @@ const trouble: fc.Arbitrary<Trouble> = fc.record({
   wokenAfter: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 1, noNaN: true })),
 });
 
-const comeBack = fc.option(fc.oneof(fc.constantFrom(0, 1), fc.integer({ min: 0, max: HOUR })));
+const comeBack = fc.option(
+  fc.oneof(fc.constantFrom(0, 1), fc.integer({ min: 0, max: 5 * MINUTE }), fc.integer({ min: 0, max: HOUR })),
+);
 const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "submitted", operation: 1, prompt: null }) },
   {
@@ -364,6 +366,26 @@ describe("when faults stop", () => {
         "upstream_asset_expired",
       ]),
     );
+  });
+
+  it("a video that is being copied when its deadline comes is at its end within 15 minutes, however each copy goes", () => {
+    const ends = new Set<string>();
+    const copies = fc.record({
+      submit: submitAnswer,
+      poll: pollAnswer,
+      store: storeAnswer,
+      slowness: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0.8, max: 1, noNaN: true })),
+    });
+    fc.assert(
+      fc.property(fc.array(copies, { minLength: 1, maxLength: 12 }), fc.nat(10 * MINUTE), (worlds, leftMs) => {
+        const start = aTask({ status: "storing", deadlineAt: T0 + leftMs });
+        const { task, endedAt } = live(start, [ALPHA], worlds, []);
+        expect(endedAt - task.deadlineAt).toBeLessThan(15 * MINUTE);
+        ends.add(task.status === "failed" ? task.reason : task.status);
+      }),
+      { numRuns: 1_000 },
+    );
+    expect([...ends]).toEqual(expect.arrayContaining(["completed", "timeout", "internal_error", "upstream_asset_expired"]));
   });
 
   it.each([1, 2, 12])("%i routes that are busy, and say to come back at once, make no hot loop", (count) => {

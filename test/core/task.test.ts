@@ -710,12 +710,12 @@ describe("the time from which tenants see a task processing", () => {
   const refused: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy", retryAfterMs: null };
 
   it.each([
-    ["queued", EVENTS.cancel],
-    ["queued", EVENTS.abandon],
-    ["submitting", EVENTS.abandon],
-    ["submitting", EVENTS.submit_unknown],
-    ["submitting", refused],
-  ] as const)("is when a pending task begins to be settled: %s, $type", (status, event) => {
+    { status: "queued", event: EVENTS.cancel },
+    { status: "queued", event: EVENTS.abandon },
+    { status: "submitting", event: EVENTS.abandon },
+    { status: "submitting", event: EVENTS.submit_unknown },
+    { status: "submitting", event: refused },
+  ] as const)("is when a pending task begins to be settled: $status, $event.type", ({ status, event }) => {
     expect(after(likely(status), event, T0 + 9 * SECOND)).toMatchObject({ status: "settling", since: T0 + 9 * SECOND });
   });
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { hashApiKey, parseApiKey, type ApiKey } from "../../src/core/api-key.ts";
 import { makeTaskId } from "../../src/core/task-id.ts";
 import type { BooksPort, LedgerPort, ReserveAsk } from "../../src/ports.ts";
+import { VideoTask } from "../../src/durable/video-task.ts";
 import { wire } from "../../src/wire.ts";
 import { aTenant, create, WIDE, type TestTenant } from "../support/gateway.ts";
 import { ledgerStub, readBalances, readBooks, readTask } from "../support/objects.ts";
@@ -171,6 +172,31 @@ describe("the watchdog", () => {
     }
     expect(held).toEqual([70, 20, 0, 0]);
     expect(await runInDurableObject(ledgerStub(owner), async (_object, { storage }) => storage.getAlarm())).toBeNull();
+  });
+
+  it("sees a hold whose id was made a little before the last look, by a slower clock", async () => {
+    const owner = await aTenant();
+    const first = await ask(owner);
+    await ledgerOf(owner).reserve(first);
+    await runDurableObjectAlarm(ledgerStub(owner));
+    const late = { ...(await ask(owner)), id: first.id.replace(/:\d+/, `:${Math.floor(Date.now() / 1000) - 5}`) };
+    await ledgerOf(owner).reserve(late);
+    vi.setSystemTime(late.deadlineAt + 2 * MINUTE_MS);
+    await runDurableObjectAlarm(ledgerStub(owner));
+    expect(await readBalances(owner)).toMatchObject({ held: 0 });
+  });
+
+  it("goes past a task that cannot be reached, and comes back to it", async () => {
+    const owner = await aTenant();
+    const [one, other] = [await ask(owner), await ask(owner)];
+    for (const each of [one, other]) await ledgerOf(owner).reserve(each);
+    vi.setSystemTime(one.deadlineAt + 2 * MINUTE_MS);
+    vi.spyOn(VideoTask.prototype, "poke").mockRejectedValueOnce(new Error("out of reach"));
+    await runDurableObjectAlarm(ledgerStub(owner));
+    expect(await readBalances(owner)).toMatchObject({ held: 10 });
+    vi.setSystemTime(Date.now() + 2 * MINUTE_MS);
+    await runDurableObjectAlarm(ledgerStub(owner));
+    expect(await readBalances(owner)).toMatchObject({ held: 0 });
   });
 
   it("is armed again by the cron's visit when its alarm was lost", async () => {

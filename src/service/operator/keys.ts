@@ -76,7 +76,7 @@ export function operatorKeys({ registry, booksOf, audit, clock, randomBytes, isA
       return ok(made);
     },
 
-    /** A new key with the old one's rules but for its end; the old one works for `overlapMs` more, or until its own end. */
+    /** A new key with the old one's rules and its end; the old one works for `overlapMs` more, or until its own end. */
     async roll(actor: string, tenant: string, keyId: string, overlapMs: number): Promise<Found<MadeKey>> {
       const old = await find(tenant, keyId);
       if (!old.ok) return old;
