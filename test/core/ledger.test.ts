@@ -84,6 +84,13 @@ describe("rollOver", () => {
 });
 
 describe("configure", () => {
+  it("takes no credits when a tenant is suspended, whatever its plan once was", () => {
+    const before = anAccount({ limits: someLimits({ creditsPerPeriod: 100 }), planGranted: 600, plan: 600, spent: 400 });
+    const { account, entries } = configure(before, { status: "suspended" }, T0);
+    expect(account).toEqual({ ...before, status: "suspended" });
+    expect(entries).toEqual([]);
+  });
+
   it("gives the difference to a plan that grew, at once", () => {
     const change = configure(anAccount({ plan: 600, spent: 400 }), { limits: someLimits({ creditsPerPeriod: 1_500 }) }, T0);
     expect(change.account).toMatchObject({ plan: 1_100, adjusted: 500, limits: { creditsPerPeriod: 1_500 } });
