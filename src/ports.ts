@@ -206,6 +206,8 @@ export type Settlement =
 /** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's id. */
 export interface LedgerPort {
   reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>>;
+  /** The task that stands for the same wish already; null: none, or not for this key. Changes nothing. */
+  recall(keyId: string, claim: Claim): Promise<{ readonly id: string; readonly usage: Usage } | null>;
   resolve(taskId: string, settlement: Settlement): Promise<void>;
   /** The task is gone, and so is its row. */
   forget(taskId: string): Promise<void>;

@@ -97,6 +97,15 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     return claimed === null || claimed.fingerprint === claim.fingerprint ? ok(hold) : fail({ kind: "idempotency_key_reused" });
   }
 
+  async recall(keyId: string, claim: Claim): ReturnType<LedgerPort["recall"]> {
+    const now = Date.now();
+    const account = this.#store.account;
+    const key = account && this.#keys.get(keyId);
+    if (account === null || key === null || key.revokedAt !== null || (key.expiresAt ?? Infinity) <= now) return null;
+    const earlier = this.#earlier(claim, now);
+    return earlier?.ok ? { id: earlier.value.id, usage: ledger.usageOf(account) } : null;
+  }
+
   async resolve(taskId: string, settlement: Settlement): Promise<void> {
     const now = Date.now();
     if (this.#store.frozen !== null) throw new FrozenError();

@@ -62,21 +62,24 @@ export async function quoteVideo(
   deps: CreateDeps,
   caller: Caller,
   { generation, base, maxCost }: Pick<CreateRequest, "generation" | "base" | "maxCost">,
-): Promise<Result<{ generation: Generation; quote: Quote; models: Catalogue }, Refusal>> {
-  const { models, switches } = await deps.models();
-  const checked = check(deps, models, caller, generation, new URL(base).hostname);
+): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>> {
+  const current = await deps.models();
+  const checked = check(deps, current.models, generation, new URL(base).hostname);
   if (!checked.ok) return checked;
-  const off = switches[generation.model]?.off ?? null;
-  if (off !== null) return fail({ kind: "model_unavailable", model: generation.model, reason: off });
-  const priced = quote(models, generation);
-  if (maxCost !== null && priced.credits > maxCost) return fail({ kind: "max_cost_exceeded", cost: priced.credits, maxCost });
-  return ok({ generation: checked.value, quote: priced, models });
+  const sold = sell(deps, current, caller, checked.value, maxCost);
+  return sold.ok ? ok({ generation: checked.value, quote: sold.value }) : sold;
 }
 
 export async function createVideo(deps: CreateDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
-  const quoted = await quoteVideo(deps, caller, request);
-  if (!quoted.ok) return quoted;
-  const { generation, quote: priced, models } = quoted.value;
+  const current = await deps.models();
+  const { models } = current;
+  const checked = check(deps, models, request.generation, new URL(request.base).hostname);
+  if (!checked.ok) return checked;
+  const generation = checked.value;
+  const sold = sell(deps, current, caller, generation, request.maxCost);
+  // What was sold before stays sold, whatever is switched off or priced anew since.
+  if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
+  const priced = sold.value;
   const model = models[generation.model];
   const claim = await claimOf(request, generation);
   // A repetition may be answered whatever is left; only the ledger knows it for one.
@@ -129,11 +132,44 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
 }
 
+/** Whether it can be bought now, and for what. */
+function sell(
+  { routes }: CreateDeps,
+  { models, switches }: CurrentModels,
+  caller: Caller,
+  generation: Generation,
+  maxCost: number | null,
+): Result<Quote, Refusal> {
+  const { model } = generation;
+  if (routesFor(routes, caller.mode, model).length === 0) return fail({ kind: "provider_unavailable", model });
+  const off = switches[model]?.off ?? null;
+  if (off !== null) return fail({ kind: "model_unavailable", model, reason: off });
+  const priced = quote(models, generation);
+  const isTooMuch = maxCost !== null && priced.credits > maxCost;
+  return isTooMuch ? fail({ kind: "max_cost_exceeded", cost: priced.credits, maxCost }) : ok(priced);
+}
+
+/** The task that stands for the same wish already, for a request that could be a repetition; null where there is none. */
+async function recall(
+  deps: CreateDeps,
+  caller: Caller,
+  request: CreateRequest,
+  generation: Generation,
+  priced: Quote,
+): Promise<Result<Created, Refusal> | null> {
+  const claim = await claimOf(request, generation);
+  if (!claim.looks) return null;
+  const earlier = await again(() => deps.ledgerOf(caller.tenant, caller.mode).recall(caller.keyId, claim));
+  const known = earlier && (await again(() => deps.taskOf(caller.tenant, earlier.id).read()));
+  if (!earlier || !known) return null;
+  const replayed = request.idempotencyKey === null ? "inferred" : "key";
+  return ok({ task: publicTask(known, null), replayed, quote: priced, usage: earlier.usage });
+}
+
 /** Counts before contents: an image is only looked at if it may be there. */
 function check(
-  { routes, judgeImageUrl }: CreateDeps,
+  { judgeImageUrl }: CreateDeps,
   models: Catalogue,
-  caller: Caller,
   generation: Generation,
   ownHost: string,
 ): Result<Generation, Refusal> {
@@ -143,8 +179,6 @@ function check(
     const why = judgeImageUrl(url, ownHost);
     if (why !== null) return fail({ kind: "image_url_not_allowed", index, why });
   }
-  const servable = routesFor(routes, caller.mode, generation.model).length > 0;
-  if (!servable) return fail({ kind: "provider_unavailable", model: generation.model });
   // As they were read when they were judged: another parser might read another host.
   return ok({ ...generation, images: generation.images.map((url) => new URL(url).href) });
 }

@@ -15,7 +15,8 @@ export function currentModels(deps: { catalogue: Catalogue; tenants: TenantStore
   let until = 0;
   return async () => {
     const now = deps.clock();
-    if (now < until) return known;
+    // A clock that was set back must not make this last.
+    if (now < until && now >= until - REMEMBERED_MS) return known;
     try {
       const switches = await deps.tenants.findSwitches();
       known = { models: withSwitches(deps.catalogue, switches), switches };

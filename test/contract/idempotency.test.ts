@@ -155,6 +155,22 @@ describe("the same key", () => {
     expect(await idOf(await send(owner.key, { "idempotency-key": "k1" }))).toBe(first);
   });
 
+  it("is answered though its model was switched off since, or costs more than max_cost by now", async () => {
+    const owner = await aTenant();
+    const first = await idOf(await send(owner.key, { "idempotency-key": "k1" }));
+    await wire(env).registry.switchModel("veo3", { off: "sold out", credits: null, upsampleCredits: null });
+    vi.setSystemTime(Date.now() + 20_000);
+    expect(await codeOf(await send(owner.key, {}))).toEqual([503, "model_unavailable"]);
+    expect(await idOf(await send(owner.key, { "idempotency-key": "k1" }))).toBe(first);
+    await wire(env).registry.switchModel("veo3", { off: null, credits: 90, upsampleCredits: null });
+    vi.setSystemTime(Date.now() + 20_000);
+    const capped = { ...BODY, max_cost: 50 };
+    expect(await codeOf(await send(owner.key, { "idempotency-key": "k2" }, capped))).toEqual([400, "max_cost_exceeded"]);
+    expect(await idOf(await send(owner.key, { "idempotency-key": "k1" }, capped))).toBe(first);
+    await wire(env).registry.switchModel("veo3", null);
+    vi.setSystemTime(Date.now() + 20_000);
+  });
+
   it("starts one task for fifty twins at once", async () => {
     const owner = await aTenant();
     const twins = await Promise.all(Array.from({ length: 50 }, async () => send(owner.key, { "idempotency-key": "k1" })));
