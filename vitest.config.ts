@@ -14,8 +14,8 @@ export default defineConfig({
     silent: "passed-only",
     projects: [
       {
-        // Pure decisions and what runs in Node anyway.
-        test: { name: "node", include: ["test/{core,cli,net}/**/*.test.ts"] },
+        // Pure decisions, what runs in Node anyway, and adapters over real sockets against emulated upstreams.
+        test: { name: "node", include: ["test/{core,cli,net,wires}/**/*.test.ts"] },
       },
       {
         // Objects, KV, R2, alarms and HTTP, in the runtime they are deployed to.

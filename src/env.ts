@@ -156,6 +156,7 @@ const provider = z.strictObject({
   priority: z.int().min(0).default(1),
   median_seconds: z.number().min(1).optional(),
   result_hosts: z.array(z.string().min(1)).optional(),
+  honours_idempotency_key: z.boolean().default(false),
 });
 
 /** A setting that holds JSON. Its default is JSON too, so that README can show it. */

@@ -22,10 +22,63 @@ export interface Job {
   readonly generation: Generation;
   /** 1 for the task's first submission, to whichever route. */
   readonly attempt: number;
+  /** Stands for this attempt and no other: the key that makes a repeated submit the same one, where a provider honours such keys. */
+  readonly reference: string;
+  /** The generation's images in order, as this adapter takes them. */
+  readonly images: readonly JobImage[];
+  /** Where the provider may say that something happened; null: nowhere. */
+  readonly callbackUrl: string | null;
+}
+
+export interface JobImage {
+  /** As the tenant named it. */
+  readonly url: string;
+  /** The image itself, for an adapter that inlines; null for one that passes URLs on. */
+  readonly file: ImageFile | null;
+}
+
+export interface ImageFile {
+  readonly bytes: Uint8Array;
+  /** As its first bytes tell, whatever its server said. */
+  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+}
+
+/** The account with an upstream that an adapter works with. */
+export interface Upstream {
+  /** Without a trailing slash. */
+  readonly baseUrl: string;
+  /** The secret itself: a key, or a service account's JSON. */
+  readonly credential: string;
+  /** Where its results may be besides its own origin: names or `*.suffix`; null: any public host. */
+  readonly resultHosts: readonly string[] | null;
+  /** Local runs only: http to this machine. */
+  readonly allowLoopback: boolean;
+  /** The operator says that this server takes Idempotency-Key on create, so that a submit of unknown outcome may be repeated. */
+  readonly honoursIdempotencyKey: boolean;
+  /** Where the work is done, and where its results are put, for wires that want to be told (Vertex). */
+  readonly region: string | null;
+  readonly storageUri: string | null;
+}
+
+/** What a wire can and cannot do. */
+export interface ProviderTraits {
+  /** Whether images are passed on as URLs or sent along. */
+  readonly images: "url" | "inline";
+  /** Whether it calls `Job.callbackUrl`. */
+  readonly callback: boolean;
+  /** Whether a submit repeated with the same reference starts one job. */
+  readonly idempotentCreate: boolean;
+}
+
+/** What came to a callback URL: a hint to look now, if it is from the provider. */
+export interface Callback {
+  readonly headers: Headers;
+  readonly body: string;
 }
 
 /** An upstream behind three verbs. Every method may be called again after a crash; only `submit` costs money when it is. */
 export interface Provider {
+  readonly traits: ProviderTraits;
   /**
    * Starts the job. Throws RetryableError or RefusedError where the provider cleanly said no, so that nothing was started.
    * Anything else thrown leaves the outcome unknown, and the submit is never repeated.
@@ -38,6 +91,10 @@ export interface Provider {
    * Throws AssetGoneError where the result can no longer be had, RefusedError where it must not be fetched.
    */
   open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource>;
+  /** Asks it to stop, where the wire can. `too_late`: it has ended. `stopping`: taken; polls tell what came of it. Thrown: not known. */
+  cancel?(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late">;
+  /** Whether a callback is the provider's own and of this operation, where the wire signs them. False is no error, only no hint. */
+  isGenuine?(callback: Callback, operation: Json, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface Submitted {

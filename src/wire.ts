@@ -188,11 +188,13 @@ function providerOf(settings: ProviderSettings, local: boolean): Provider {
   switch (settings.kind) {
     case "seed-style":
       return seedStyle({
-        name: settings.name,
         baseUrl: settings.base_url,
-        apiKey: settings.api_key,
+        credential: settings.api_key,
         resultHosts: settings.result_hosts ?? null,
         allowLoopback: local,
+        honoursIdempotencyKey: settings.honours_idempotency_key,
+        region: null,
+        storageUri: null,
       });
   }
 }

@@ -35,6 +35,8 @@ interface Script {
 
 function provider(clock: Clock): Provider {
   return {
+    traits: { images: "url", callback: false, idempotentCreate: false },
+
     async submit({ generation, attempt }) {
       const { fate, reason, generationMs } = readTags(generation.prompt);
       if (fate === "refuse") throw new RefusedError("task", reason);

@@ -3,7 +3,7 @@ import type { Effect, TaskEvent } from "../core/task-machine.ts";
 import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { orphanOf } from "../core/task.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError, UnclearReplyError } from "../core/upstream-errors.ts";
-import type { LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";
+import type { Job, LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";
 import { within } from "./within.ts";
 
 export interface Hands {
@@ -48,7 +48,15 @@ async function submit({ attempt, task }: Of<"submit">, provider: Provider | unde
   if (provider === undefined) return refused("route", "no such provider");
   const { prompt, generation, attempts } = task;
   try {
-    const job = { model: attempt.model, prompt, generation, attempt: attempts.length };
+    const job: Job = {
+      model: attempt.model,
+      prompt,
+      generation,
+      attempt: attempts.length,
+      reference: `${task.id}/${attempts.length}`,
+      images: generation.images.map((url) => ({ url, file: null })),
+      callbackUrl: null,
+    };
     const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {

@@ -1,24 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Json } from "../../src/core/json.ts";
 import { RefusedError, RetryableError } from "../../src/core/upstream-errors.ts";
-import type { Job } from "../../src/ports.ts";
 import { seedStyle } from "../../src/providers/seed-style.ts";
 import created from "../fixtures/seed-style/create.json";
 import errors from "../fixtures/seed-style/errors.json";
 import queried from "../fixtures/seed-style/query.json";
+import { aJob, anUpstream } from "../support/upstreams.ts";
 
 const T0 = Date.UTC(2026, 0, 1);
 const KEY = "sk-upstream-secret";
 const BASE = "https://upstream.example";
-const provider = seedStyle({ name: "reseller", baseUrl: BASE, apiKey: KEY, resultHosts: null, allowLoopback: false });
+const provider = seedStyle(anUpstream({ baseUrl: BASE, credential: KEY }));
 const signal = new AbortController().signal;
 const operation = { id: "veo3:1-a" };
 const HTML = "<html><title>502 Bad Gateway</title>cloudflare</html>";
-
-function aJob(generation: Partial<Job["generation"]> = {}, job: Partial<Job> = {}): Job {
-  const asked = { model: "veo3", prompt: "a lake", enhancePrompt: false, upsample: false, aspectRatio: null, images: [] } as const;
-  return { model: "veo3", prompt: "a lake", attempt: 1, ...job, generation: { ...asked, ...generation } };
-}
 
 interface Call {
   readonly url: string;
@@ -521,7 +516,7 @@ describe("open", () => {
   });
 
   it("refuses hosts that are not on the operator's list", async () => {
-    const listed = seedStyle({ name: "r", baseUrl: BASE, apiKey: KEY, resultHosts: ["*.cdn.example"], allowLoopback: false });
+    const listed = seedStyle(anUpstream({ baseUrl: BASE, resultHosts: ["*.cdn.example"] }));
     await expect(listed.open(source, null, signal)).rejects.toMatchObject({ name: "RefusedError" });
     bytes(200, "x", {});
     expect(await listed.open({ url: "https://a.cdn.example/v.mp4" }, null, signal)).toMatchObject({ offset: 0 });

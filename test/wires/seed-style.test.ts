@@ -2,17 +2,12 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { seedStyle } from "../../src/providers/seed-style.ts";
 import type { Json } from "../../src/core/json.ts";
-import type { Job } from "../../src/ports.ts";
 import { startSeedStyleEmulator, type EmulatorOptions, type SeedStyleEmulator } from "../support/emulators/seed-style.ts";
+import { aJob, anUpstream } from "../support/upstreams.ts";
 
 const KEY = "sk-upstream-secret";
 const CLIP_BYTES = 146_831;
-const job: Job = {
-  model: "veo3.1-fast",
-  prompt: "a lake",
-  generation: { model: "veo3", prompt: "a lake", enhancePrompt: true, upsample: false, aspectRatio: "16:9", images: [] },
-  attempt: 1,
-};
+const job = aJob({ enhancePrompt: true, aspectRatio: "16:9" }, { model: "veo3.1-fast" });
 
 const running: SeedStyleEmulator[] = [];
 afterEach(async () => {
@@ -22,7 +17,7 @@ afterEach(async () => {
 async function start(options: EmulatorOptions = {}) {
   const emulator = await startSeedStyleEmulator({ apiKey: KEY, pollsBeforeDone: 0, ...options });
   running.push(emulator);
-  const provider = seedStyle({ name: "emulated", baseUrl: emulator.url, apiKey: KEY, resultHosts: null, allowLoopback: true });
+  const provider = seedStyle(anUpstream({ baseUrl: emulator.url, credential: KEY, allowLoopback: true }));
   const signal = () => AbortSignal.timeout(2_000);
   const sourceOf = async (operation: Json) => {
     const result = await provider.poll(operation, signal());
