@@ -6,6 +6,7 @@ import type { Claim } from "./core/idempotency.ts";
 import type { Json } from "./core/json.ts";
 import type { KeyRules, KeyUse } from "./core/key-rules.ts";
 import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
+import type { News } from "./core/news.ts";
 import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
@@ -354,6 +355,23 @@ export interface TaskPort {
   discard(): Promise<boolean>;
 }
 
+/** A tenant's feed, as its streams read it. `seq` grows by one a piece of news. */
+export interface FeedPage {
+  readonly news: readonly (News & { readonly seq: number })[];
+  /** The newest there is, whether or not it is in the page; 0: none yet. */
+  readonly latest: number;
+  /** The oldest that is kept still: what was asked for before it is gone. */
+  readonly oldest: number;
+}
+
+/** One tenant's events in one mode: the feed, webhook endpoints and their deliveries. */
+export interface EventsPort {
+  /** Repeatable: the same task and type is the same news. Returns as soon as it is on record; deliveries go their own way. */
+  publish(news: readonly News[]): Promise<void>;
+  /** What came after `seq`, the oldest first. */
+  feed(seq: number, limit: number): Promise<FeedPage>;
+}
+
 export interface TenantRef {
   readonly tenant: string;
   readonly mode: Mode;
@@ -410,6 +428,7 @@ export interface RegistryPort {
 
 export type LedgerOf = (tenant: string, mode: Mode) => LedgerPort;
 export type BooksOf = (tenant: string, mode: Mode) => BooksPort;
+export type EventsOf = (tenant: string, mode: Mode) => EventsPort;
 export type TaskOf = (tenant: string, taskId: string) => TaskPort;
 
 /** One structured object a line. Never a prompt, a key, a signed link or a provider's words. */

@@ -7,7 +7,8 @@ import { parseIdempotencyKey } from "../core/idempotency.ts";
 import type { Quote } from "../core/pricing.ts";
 import { WINDOW_MS } from "../core/quota.ts";
 import type { Created } from "../service/create-video.ts";
-import type { PublicTask } from "../service/public-task.ts";
+import { queryBody } from "../service/query-body.ts";
+import type { PublicTask } from "../core/public-task.ts";
 import { authenticated } from "./auth.ts";
 import type { App, AppEnv, Services } from "./context.ts";
 import { answer, badRequest, errorBody, refuse } from "./errors.ts";
@@ -159,7 +160,7 @@ export function mountSeed(app: App, services: Services): void {
     const found = await videos.get(caller, c.req.valid("query").id, baseOf(c, services));
     if (found.ok) {
       c.set("taskId", found.value.id);
-      return c.json(toQueried(found.value), 200);
+      return c.json(queryBody(found.value), 200);
     }
     const guessing = found.error.kind === "task_not_found" && !(await missShield(`${caller.tenant}/${caller.mode}`));
     const window = { windowSeconds: MISSES_WINDOW_SECONDS, resetSeconds: MISSES_WINDOW_SECONDS };
@@ -211,17 +212,6 @@ function toGeneration(body: z.infer<typeof quoteBody>): Generation {
 
 function toCreated(task: PublicTask): z.infer<typeof createdTask> {
   return { id: task.id, status: task.status, status_update_time: task.statusChangedAt, enhanced_prompt: task.prompt };
-}
-
-function toQueried(task: PublicTask): z.infer<typeof queriedTask> {
-  return {
-    id: task.id,
-    status: task.status,
-    video_url: task.videoUrl,
-    enhanced_prompt: task.prompt,
-    status_update_time: task.statusChangedAt,
-    ...(task.error !== null && { error: task.error }),
-  };
 }
 
 function baseOf(c: Context<AppEnv>, { publicUrl }: Services): string {

@@ -18,7 +18,7 @@ import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
 import { enhance } from "./enhance.ts";
 import type { CurrentModels } from "./models.ts";
-import { publicTask, type PublicTask } from "./public-task.ts";
+import { publicTask, type PublicTask } from "../core/public-task.ts";
 
 export interface CreateDeps {
   /** The catalogue as it is sold now. */

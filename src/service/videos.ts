@@ -8,7 +8,7 @@ import type { LinkSigner } from "../ports.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
 import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest } from "./create-video.ts";
-import { publicTask, type PublicTask } from "./public-task.ts";
+import { publicTask, type PublicTask } from "../core/public-task.ts";
 
 export interface VideosDeps extends CreateDeps {
   readonly links: LinkSigner;

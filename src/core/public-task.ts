@@ -1,6 +1,6 @@
 // A task as its tenant may see it, before a dialect gives it names. No provider, route or attempt gets past here.
-import { describeFailure, type FailureCode } from "../core/errors.ts";
-import type { Task } from "../core/task.ts";
+import { describeFailure, type FailureCode } from "./errors.ts";
+import type { Task } from "./task.ts";
 
 export interface PublicTask {
   readonly id: string;
