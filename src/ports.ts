@@ -11,7 +11,7 @@ import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { Result } from "./core/result.ts";
-import type { Attempt, StoredVideo, Task, TaskSpec, Upload } from "./core/task.ts";
+import type { Attempt, Metadata, StoredVideo, Task, TaskSpec, Upload } from "./core/task.ts";
 
 /** Unix milliseconds. */
 export type Clock = () => number;
@@ -241,6 +241,18 @@ export interface ReserveAsk {
   /** The request that asks, by which an operator finds its task. */
   readonly requestId: string;
   readonly claim: Claim;
+  readonly retentionDays: number | null;
+  readonly metadata: Metadata;
+}
+
+/** Which of a tenant's tasks; null: whichever. */
+export interface TaskFilter {
+  readonly state: "held" | "settled" | "released" | null;
+  readonly model: string | null;
+  /** Unix seconds, both included. */
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly metadata: { readonly key: string; readonly value: string | null } | null;
 }
 
 /** `held`: the id is to be started. `earlier`: another id stands for this wish already. */
@@ -269,6 +281,8 @@ export interface LedgerPort {
   resolve(taskId: string, settlement: Settlement): Promise<void>;
   /** The task is gone, and so is its row. */
   forget(taskId: string): Promise<void>;
+  /** The ids of its tasks, the newest first, older than `after`. */
+  list(filter: TaskFilter, after: string | null, limit: number): Promise<string[]>;
   /** Of these tasks, those that the ledger still has a row for. */
   known(taskIds: readonly string[]): Promise<string[]>;
   /** The cron's look: re-arms a lost alarm, writes KV's copies anew once a day, and pokes what should be gone. */
@@ -351,6 +365,8 @@ export interface TaskPort {
   tombstone(): Promise<boolean>;
   /** Ends it, whatever it is doing; what a provider still makes of it is an orphan. False: it has ended or just does, or never was. */
   abandon(): Promise<boolean>;
+  /** As its tenant asks. `stopped`: it is ending. `passed_on`: the provider is being asked; polls tell what came of it. */
+  cancel(): Promise<Result<"stopped" | "passed_on", Refusal>>;
   /** Ends what is left of it now, not when its retention does. False: it has not ended yet. */
   discard(): Promise<boolean>;
 }

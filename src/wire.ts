@@ -7,8 +7,8 @@ import { parseSettings, type Bindings, type ProviderSettings, type Settings } fr
 import { consoleTelemetry } from "./stores/telemetry.ts";
 import { isAddressIn, isAddressRange } from "./net/address-ranges.ts";
 import { alertSender } from "./net/alerts.ts";
-import { judgePublicUrl } from "./net/url-policy.ts";
-import type { BooksOf, Enhancer, LedgerOf, Provider, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
+import { judgePublicUrl, judgeWebhookUrl as judgeWebhook } from "./net/url-policy.ts";
+import type { BooksOf, Enhancer, EventsOf, JudgeUrl, LedgerOf, Provider, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
 import { builtinEnhancer } from "./providers/enhancer-builtin.ts";
 import { chatEnhancer } from "./providers/enhancer-chat.ts";
 import { workersAiEnhancer } from "./providers/enhancer-workers-ai.ts";
@@ -53,6 +53,11 @@ function build(env: Bindings) {
   const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const registry = registryOf(env);
   const routes = routesOf(settings);
+  const eventsOf: EventsOf = () => ({
+    publish: async () => undefined,
+    feed: async () => ({ news: [], latest: 0, oldest: 0 }),
+  });
+  const judgeWebhookUrl: JudgeUrl = (url, ownHost) => judgeWebhook(url, [ownHost, ...ownHosts(settings)], settings.local);
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
     sweep({ registry, ledgerOf, videos: store }, clock(), dryRun);
@@ -66,6 +71,7 @@ function build(env: Bindings) {
     tenants,
     ledgerOf,
     taskOf,
+    eventsOf,
     providers: providersOf(settings, clock),
     telemetry: consoleTelemetry(env.USAGE, alertSender(settings.alertUrl, clock, keepAlive)),
     booksOf,
@@ -92,6 +98,7 @@ function build(env: Bindings) {
         ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
         : signedLinks(settings.linkKeys, settings.linkTtlSeconds),
       enhancers: enhancersOf(env, settings),
+      judgeWebhookUrl,
       judgeImageUrl: (url, ownHost) => judgePublicUrl(url, [ownHost, ...ownHosts(settings)]),
       taskIdSecrets: settings.taskIdSecrets,
       clock,

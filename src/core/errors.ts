@@ -13,6 +13,8 @@ export type Refusal =
   | { kind: "unsupported_parameter"; field: GenerationField; model: string; hint: string }
   | { kind: "too_many_images"; model: string; max: number; given: number }
   | { kind: "image_url_not_allowed"; index: number; why: string }
+  | { kind: "webhook_url_not_allowed"; why: string }
+  | { kind: "retention_not_allowed"; max: number }
   | { kind: "insufficient_quota"; needed: number; available: number }
   | { kind: "key_budget_exceeded"; needed: number; available: number }
   | { kind: "max_cost_exceeded"; cost: number; maxCost: number }
@@ -32,6 +34,9 @@ export type Refusal =
   | { kind: "invalid_ip_range"; index: number }
   | { kind: "adjustment_too_large"; available: number }
   | { kind: "task_ended" }
+  | { kind: "task_not_ended" }
+  | { kind: "task_not_cancellable"; why: "ended" | "handing_over" | "copying" | "provider" }
+  | { kind: "invalid_cursor" }
   | { kind: "video_expired" }
   | { kind: "invalid_signature" }
   | { kind: "url_expired" }

@@ -1,10 +1,16 @@
 // A task as its tenant may see it, before a dialect gives it names. No provider, route or attempt gets past here.
 import { describeFailure, type FailureCode } from "./errors.ts";
-import type { Task } from "./task.ts";
+import type { AspectRatio } from "./models.ts";
+import { isTerminal, type Metadata, type StoredVideo, type Task } from "./task.ts";
 
 export interface PublicTask {
   readonly id: string;
   readonly model: string;
+  /** Unix seconds. */
+  readonly createdAt: number;
+  readonly metadata: Metadata;
+  readonly aspectRatio: AspectRatio | null;
+  readonly upsample: boolean;
   readonly status: "pending" | "processing" | "completed" | "failed";
   /** Unix seconds; never goes back. */
   readonly statusChangedAt: number;
@@ -12,6 +18,10 @@ export interface PublicTask {
   readonly prompt: string;
   /** A fresh signed link; null but on a completed task. */
   readonly videoUrl: string | null;
+  /** What was made; null but on a completed task. */
+  readonly video: StoredVideo | null;
+  /** Unix seconds: until when an ended task is kept; null while it has not ended. */
+  readonly expiresAt: number | null;
   readonly error: { readonly code: FailureCode; readonly message: string } | null;
 }
 
@@ -19,15 +29,21 @@ export function publicTask(task: Task, videoUrl: string | null): PublicTask {
   return {
     id: task.id,
     model: task.generation.model,
+    createdAt: Math.floor(task.createdAt / 1000),
+    metadata: task.metadata,
+    aspectRatio: task.generation.aspectRatio,
+    upsample: task.generation.upsample,
     status: publicStatus(task),
     statusChangedAt: Math.floor(task.since / 1000),
     prompt: task.prompt,
     videoUrl,
+    video: task.status === "completed" ? task.video : null,
+    expiresAt: isTerminal(task) ? Math.floor(task.expiresAt / 1000) : null,
     error: task.status === "failed" ? { code: task.reason, message: describeFailure(task.reason) } : null,
   };
 }
 
-function publicStatus(task: Task): PublicTask["status"] {
+export function publicStatus(task: Task): PublicTask["status"] {
   switch (task.status) {
     case "queued":
     case "submitting":

@@ -29,6 +29,8 @@ export interface Usage {
 export interface Ask {
   readonly model: string;
   readonly credits: number;
+  /** How long the finished video is to be kept, in days; null: as long as the plan has it. */
+  readonly retentionDays: number | null;
 }
 
 export const WINDOW_MS = 60_000;
@@ -38,6 +40,9 @@ export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal
   const { limits, window } = usage;
   const standing = checkStanding(usage, ask.model);
   if (!standing.ok) return standing;
+  if (ask.retentionDays !== null && ask.retentionDays > limits.retentionDays) {
+    return fail({ kind: "retention_not_allowed", max: limits.retentionDays });
+  }
   if (usage.available < ask.credits) {
     return fail({ kind: "insufficient_quota", needed: ask.credits, available: usage.available });
   }

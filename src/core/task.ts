@@ -3,9 +3,10 @@ import type { Mode } from "./api-key.ts";
 import type { FailureCode } from "./errors.ts";
 import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
+import { NEWS_TYPES, type NewsType } from "./news.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
-export const TASK_SCHEMA = 1;
+export const TASK_SCHEMA = 2;
 
 export interface TaskSpec {
   readonly id: string;
@@ -26,7 +27,15 @@ export interface TaskSpec {
   readonly medianMs: number;
   /** How long the finished task and its video are kept. */
   readonly retentionMs: number;
+  /** The gateway's own origin as the tenant called it, for links in what is told of the task. */
+  readonly base: string;
+  /** Told of everything that happens to it; null: nobody besides the tenant's own endpoints. */
+  readonly webhookUrl: string | null;
+  /** The tenant's own words about it, never shown to a provider. */
+  readonly metadata: Metadata;
 }
+
+export type Metadata = Readonly<Record<string, string>>;
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
@@ -59,12 +68,16 @@ export type Outcome =
   | { readonly kind: "completed"; readonly video: StoredVideo }
   | { readonly kind: "failed"; readonly reason: FailureCode; readonly upload: Upload | null };
 
-/** `since`: when the status as tenants see it last changed. `timeline`: when it came into which state, the oldest first. */
+/**
+ * `since`: when the status as tenants see it last changed. `timeline`: when it came into which state, the oldest first. `told`: the
+ * news that the tenant's events object has on record.
+ */
 export type Common = TaskSpec & {
   readonly schema: typeof TASK_SCHEMA;
   readonly since: number;
   readonly attempts: readonly Attempt[];
   readonly timeline: readonly { readonly at: number; readonly status: Task["status"] }[];
+  readonly told: readonly NewsType[];
 };
 
 type Watching = {
@@ -79,7 +92,9 @@ type Watching = {
 
 export type QueuedTask = Common & { readonly status: "queued"; readonly notBefore: number };
 export type SubmittingTask = Common & { readonly status: "submitting" };
-export type RunningTask = Common & Watching & { readonly status: "running"; readonly lastPoll: boolean };
+/** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
+export type RunningTask = Common &
+  Watching & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
 export type StoringTask = Common &
   Watching & {
     readonly status: "storing";
@@ -98,7 +113,16 @@ export type Task = QueuedTask | SubmittingTask | RunningTask | StoringTask | Set
 export function startTask(spec: TaskSpec): QueuedTask {
   const { createdAt } = spec;
   const timeline = [{ at: createdAt, status: "queued" as const }];
-  return { ...spec, schema: TASK_SCHEMA, since: createdAt, attempts: [], timeline, status: "queued", notBefore: createdAt };
+  return {
+    ...spec,
+    schema: TASK_SCHEMA,
+    since: createdAt,
+    attempts: [],
+    timeline,
+    told: [],
+    status: "queued",
+    notBefore: createdAt,
+  };
 }
 
 export function isTerminal(task: Task): task is CompletedTask | FailedTask {
@@ -123,4 +147,12 @@ export function lastAttempt(task: Task): Attempt {
   const attempt = task.attempts.at(-1);
   if (attempt === undefined) throw new Error(`a ${task.status} task has no attempt`);
   return attempt;
+}
+
+/** A task as any release up to ours stored it. One of a newer release is left as it is: its schema says so. */
+export function upgraded(stored: Task): Task {
+  if (stored.schema >= TASK_SCHEMA) return stored;
+  // Release 0.1.0 told nobody of anything, and knew no metadata.
+  const common = { ...stored, schema: TASK_SCHEMA, base: "", webhookUrl: null, metadata: {}, told: [...NEWS_TYPES] } as const;
+  return common.status === "running" ? { ...common, cancel: "unasked" } : common;
 }

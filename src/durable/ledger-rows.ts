@@ -4,7 +4,8 @@
 import type { Claim } from "../core/idempotency.ts";
 import type { Change, Entry, Hold } from "../core/ledger.ts";
 import { createdAtSecondsOf } from "../core/task-id.ts";
-import type { Orphan, OrphanView, ReserveAsk, UsageRow } from "../ports.ts";
+import type { Metadata } from "../core/task.ts";
+import type { Orphan, OrphanView, ReserveAsk, TaskFilter, UsageRow } from "../ports.ts";
 
 /** A row that the watchdog looks at. */
 export interface LiveRow {
@@ -55,6 +56,48 @@ export class LedgerRows {
       );`);
   }
 
+  /** Apart from the rows of every task: few have any, and a release before this one knows nothing of it. */
+  #createMetadata(): void {
+    this.#sql.exec(`CREATE TABLE IF NOT EXISTS metadata (
+      created_at INTEGER NOT NULL, id TEXT NOT NULL, pairs TEXT NOT NULL, PRIMARY KEY (created_at, id)) WITHOUT ROWID`);
+  }
+
+  insertMetadata(id: string, pairs: Metadata): void {
+    if (Object.keys(pairs).length === 0) return;
+    this.#createMetadata();
+    this.#sql.exec("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?)", createdAtSecondsOf(id), id, JSON.stringify(pairs));
+  }
+
+  #hasMetadata(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'metadata'").toArray().length > 0;
+  }
+
+  /** Newest first, older than `after`; those that never started are nobody's. */
+  list({ state, model, from, to, metadata }: TaskFilter, after: string | null, limit: number): string[] {
+    const where = ["state <> 'withdrawn'"];
+    const values: (number | string)[] = [];
+    const and = (condition: string, ...given: (number | string)[]): void => {
+      where.push(condition);
+      values.push(...given);
+    };
+    if (after !== null) and("(created_at, id) < (?, ?)", createdAtSecondsOf(after), after);
+    if (state !== null) and("state = ?", state);
+    if (model !== null) and("model = ?", model);
+    if (from !== null) and("created_at >= ?", from);
+    if (to !== null) and("created_at <= ?", to);
+    if (metadata !== null) {
+      this.#createMetadata();
+      const pair = metadata.value === null ? "key = ?" : "key = ? AND value = ?";
+      and(
+        `EXISTS (SELECT 1 FROM metadata, json_each(metadata.pairs)
+         WHERE metadata.created_at = tasks.created_at AND metadata.id = tasks.id AND ${pair})`,
+        metadata.key,
+        ...(metadata.value === null ? [] : [metadata.value]),
+      );
+    }
+    return this.#ids(`WHERE ${where.join(" AND ")} ORDER BY created_at DESC, id DESC LIMIT ?`, ...values, limit);
+  }
+
   hold(id: string): HoldRow | null {
     return this.#holds("WHERE created_at = ? AND id = ?", createdAtSecondsOf(id), id)[0] ?? null;
   }
@@ -82,7 +125,9 @@ export class LedgerRows {
 
   /** An open hold stays: whatever asked for this, the credits are not accounted for yet. */
   deleteResolved(id: string): void {
-    this.#sql.exec("DELETE FROM tasks WHERE created_at = ? AND id = ? AND state <> 'held'", createdAtSecondsOf(id), id);
+    const place = [createdAtSecondsOf(id), id];
+    const gone = this.#sql.exec("DELETE FROM tasks WHERE created_at = ? AND id = ? AND state <> 'held'", ...place).rowsWritten > 0;
+    if (gone && this.#hasMetadata()) this.#sql.exec("DELETE FROM metadata WHERE created_at = ? AND id = ?", ...place);
   }
 
   claim(key: string, now: number): { task: string; fingerprint: string } | null {

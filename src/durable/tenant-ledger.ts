@@ -20,6 +20,7 @@ import type {
   ReserveAsk,
   Reserved,
   Settlement,
+  TaskFilter,
   TaskPort,
   UsageRow,
 } from "../ports.ts";
@@ -63,7 +64,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   #reserve(account: Account, key: KeyRow, ask: ReserveAsk, now: number): Result<Reserved, Refusal> {
     const earlier = ask.claim.looks ? this.#earlier(ask.claim, now) : null;
     if (earlier !== null && !earlier.ok) return earlier;
-    const view = { usage: ledger.usageOf(account), retentionMs: account.limits.retentionDays * DAY_MS };
+    const view = { usage: ledger.usageOf(account), retentionMs: (ask.retentionDays ?? account.limits.retentionDays) * DAY_MS };
     // The account's own month, which never goes back, as a clock may.
     const { period } = ledger.rollOver(account, now).account;
     const spent = spendKey(key, key.use, ask, period, now);
@@ -79,6 +80,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     if (existing === null) {
       this.#store.write(held.value);
       this.#rows.insertHold(held.value.hold, ask);
+      this.#rows.insertMetadata(ask.id, ask.metadata);
       this.#rows.putClaim(ask.claim, ask.id, now + IDEMPOTENCY_MS);
       if (key.budget !== null && spent.ok) this.#keys.setUse(key.id, spent.value);
     }
@@ -149,6 +151,10 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
 
   async forget(taskId: string): Promise<void> {
     if (this.#store.account !== null) this.#rows.deleteResolved(taskId);
+  }
+
+  async list(filter: TaskFilter, after: string | null, limit: number): Promise<string[]> {
+    return this.#store.account === null ? [] : this.#rows.list(filter, after, limit);
   }
 
   async known(taskIds: readonly string[]): Promise<string[]> {

@@ -1,7 +1,11 @@
 // One task. Loads, asks the core, acts, saves - and decides nothing. Its whole state is one value under one key.
 import { DurableObject } from "cloudflare:workers";
-import { begin, type Begun, transition, wakeAt, type TaskEvent } from "../core/task-machine.ts";
-import { isTerminal, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";
+import type { Refusal } from "../core/errors.ts";
+import { fail, ok, type Result } from "../core/result.ts";
+import { begin, cancelRefusal, followUp, isFollowedUp, type Effect, type FollowUp } from "../core/task-machine.ts";
+import { wakeAt } from "../core/task-schedule.ts";
+import { transition, type TaskEvent } from "../core/task-transition.ts";
+import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, upgraded, type Task, type TaskSpec } from "../core/task.ts";
 import type { TaskPort } from "../ports.ts";
 import { perform } from "../service/perform.ts";
 import { taskAlert, taskLog, taskUsage } from "../service/task-log.ts";
@@ -40,6 +44,19 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
   async abandon(): Promise<boolean> {
     const task = this.#task();
     return task !== null && isOurs(task) && (await this.#tell(task, { type: "abandon" }));
+  }
+
+  async cancel(): Promise<Result<"stopped" | "passed_on", Refusal>> {
+    const task = this.#task();
+    if (task === null || !isOurs(task)) return fail({ kind: "task_not_found" });
+    if (task.status === "failed" && task.reason === "cancelled") return ok("stopped");
+    const passesOn = task.status === "running" && wire(this.env).providers.get(lastAttempt(task).provider)?.cancel !== undefined;
+    const why = cancelRefusal(task, passesOn);
+    if (why !== null) return fail({ kind: "task_not_cancellable", why });
+    await this.#tell(task, { type: "cancel", passesOn });
+    // What no provider has seen is settled before the answer; if that fails now, the alarm does it.
+    if (task.status === "queued") await this.alarm();
+    return ok(this.#task()?.status === "running" ? "passed_on" : "stopped");
   }
 
   async discard(): Promise<boolean> {
@@ -101,31 +118,34 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     }
   }
 
-  /** One step, and where that brought the task to its end, its settlement too: the money follows at once. */
+  /** One step, and what follows from it at once: the money, where it ended the task, and the news of it. */
   async #wake(task: Task): Promise<void> {
     const house = wire(this.env);
-    for (let current: Task | null = task; current !== null;) {
+    let current: Task | null = task;
+    let armed: number | null = null;
+    for (let begun: FollowUp | null = begin(task, Date.now(), house.routes); current !== null && begun !== null;) {
       const startedAt = Date.now();
-      const begun: Begun = begin(current, startedAt, house.routes);
       await this.#save(current, begun.task, begun.again);
+      armed = begun.again ?? armed;
       if (begun.effect.kind === "none") return;
       // The intent must be on disk before money is spent on it.
       await this.ctx.storage.sync();
-      const { event, note } = await perform(begun.effect, house, async (partial) => {
-        await this.#apply(partial, begun.again);
+      const effect: Effect = begun.effect;
+      const { event, note } = await perform(effect, house, async (partial) => {
+        await this.#apply(partial, armed);
       });
-      const after = await this.#apply(event, begun.again);
+      const after = await this.#apply(event, armed);
       house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
       const alert = taskAlert([current, begun.task, after], note);
       if (alert !== null) house.telemetry.alert(alert.kind, alert.entry);
       if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
-      const ended = after?.status === "settling" && begun.effect.kind !== "settle";
-      current = ended ? after : null;
+      current = after;
+      begun = after && followUp(after, effect, Date.now());
     }
   }
 
   /** Reads again first: a cancel may have landed while we were away. */
-  async #apply(event: TaskEvent, armedFor: number): Promise<Task | null> {
+  async #apply(event: TaskEvent, armedFor: number | null): Promise<Task | null> {
     const current = this.#task();
     if (current === null) return null;
     const now = Date.now();
@@ -135,10 +155,10 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     return next;
   }
 
-  /** The one place that writes state and arms the alarm; it writes only what changed. */
-  async #save(before: Task | null, after: Task, wake: number, armedFor: number | null = null): Promise<void> {
+  /** The one place that writes state and arms the alarm; it writes only what changed. `wake` null: the alarm stays as it is. */
+  async #save(before: Task | null, after: Task, wake: number | null, armedFor: number | null = null): Promise<void> {
     if (after !== before) this.ctx.storage.kv.put<Task>(KEY, after);
-    if (wake !== armedFor) await this.ctx.storage.setAlarm(wake);
+    if (wake !== null && wake !== armedFor) await this.ctx.storage.setAlarm(wake);
   }
 
   #stored(): Stored | null {
@@ -147,7 +167,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
 
   #task(): Task | null {
     const stored = this.#stored();
-    return stored === null || stored.status === "tombstone" ? null : stored;
+    return stored === null || stored.status === "tombstone" ? null : upgraded(stored);
   }
 }
 
@@ -156,7 +176,7 @@ function isOurs(task: Task): boolean {
   return task.schema <= TASK_SCHEMA;
 }
 
-/** Half-way through a step, and on the way to settle at once, the alarm that was armed before the step is the next look still. */
+/** Half-way through a step, and where the next follows at once, the alarm that was armed before the step is the next look still. */
 function keepsAlarm(next: Task, event: TaskEvent): boolean {
-  return event.type === "part_stored" || next.status === "settling";
+  return event.type === "part_stored" || isFollowedUp(next);
 }

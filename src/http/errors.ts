@@ -101,6 +101,10 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       );
     case "image_url_not_allowed":
       return badRequest(refusal.kind, `${fields.images}.${refusal.index} ${refusal.why}.`, `${fields.images}.${refusal.index}`);
+    case "webhook_url_not_allowed":
+      return badRequest(refusal.kind, `webhook_url ${refusal.why}.`, "webhook_url");
+    case "retention_not_allowed":
+      return badRequest("invalid_value", `retention_days must be at most ${refusal.max}, as your plan has it.`, "retention_days");
     case "insufficient_quota":
       return {
         status: 402,
@@ -181,6 +185,12 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       );
     case "task_ended":
       return badRequest(refusal.kind, "This task has ended, and an end is final.", null, 409);
+    case "task_not_ended":
+      return badRequest(refusal.kind, "This task has not ended. Cancel it first, or wait for its end.", null, 409);
+    case "task_not_cancellable":
+      return badRequest(refusal.kind, `${NOT_CANCELLABLE[refusal.why]} Nothing was changed.`, null, 409);
+    case "invalid_cursor":
+      return badRequest(refusal.kind, "after must be the id of one of your tasks, as last_id gives it.", "after");
     case "video_expired":
       return badRequest(refusal.kind, "This video was deleted when its retention time ended.", null, 404);
     case "invalid_signature":
@@ -202,6 +212,13 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
 }
 
 const RETRY_CONCURRENCY_SECONDS = 5;
+
+const NOT_CANCELLABLE: Record<Extract<Refusal, { kind: "task_not_cancellable" }>["why"], string> = {
+  ended: "This task has ended, and an end is final.",
+  handing_over: "This task is just being handed over to a provider; ask again in a moment.",
+  copying: "The video of this task is finished and being copied.",
+  provider: "The provider that works on this task cannot be told to stop.",
+};
 
 function limitMessage({ policy, limit, windowSeconds, resetSeconds }: Extract<Refusal, { kind: "rate_limit_exceeded" }>): string {
   const promise =

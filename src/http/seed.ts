@@ -37,6 +37,14 @@ const wish = {
     .array(z.string().refine((url) => url !== "", { message: "must not be empty", params: { code: "invalid_type" } }))
     .nullish(),
 };
+const MAX_PAIRS = 16;
+const MAX_VALUE_LENGTH = 512;
+/** As OpenAI and Stripe have it. */
+const metadata = z
+  .record(z.string().regex(/^[\w.-]{1,64}$/, "has 1 to 64 letters, digits, _, . or -"), z.string().max(MAX_VALUE_LENGTH))
+  .refine((pairs) => Object.keys(pairs).length <= MAX_PAIRS, `takes at most ${MAX_PAIRS} pairs`)
+  .openapi({ description: "Your own words about the task, given back with it", example: { order: "A-17" } });
+
 const maxCost = z.int().min(0).nullish().openapi({ description: "Refuse if it costs more credits than this" });
 
 const quoteBody = strictBody({ ...wish, max_cost: maxCost }).openapi("QuoteVideo");
@@ -44,6 +52,17 @@ const quoteBody = strictBody({ ...wish, max_cost: maxCost }).openapi("QuoteVideo
 const createBody = strictBody({
   ...wish,
   max_cost: maxCost,
+  metadata: metadata.nullish(),
+  webhook_url: z
+    .string()
+    .nullish()
+    .openapi({ description: "Told of everything that happens to this task", example: "https://example.com/hooks/videos" }),
+  retention_days: z
+    .int()
+    .min(1)
+    .max(365)
+    .nullish()
+    .openapi({ description: "How long the finished video is kept; at most your plan's" }),
   dry_run: z.boolean().nullish().openapi({ description: "Answer with the quote, and do nothing" }),
 }).openapi("CreateVideo");
 
@@ -137,6 +156,9 @@ export function mountSeed(app: App, services: Services): void {
     const isRetry = Number(c.req.header("x-stainless-retry-count") ?? 0) > 0;
     const created = await videos.create(c.var.caller, {
       ...priced,
+      retentionDays: body.retention_days ?? null,
+      webhookUrl: body.webhook_url ?? null,
+      metadata: body.metadata ?? {},
       requestId: c.var.requestId,
       idempotencyKey: key.value,
       isRetry,

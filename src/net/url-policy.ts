@@ -33,6 +33,13 @@ export function judgePublicUrl(url: string, ownHosts: readonly string[]): string
   return isOurs ? "must name a host outside this gateway and its platform" : null;
 }
 
+/** The same for where a tenant wants to be told of its tasks. `allowLoopback`: in local runs, to receive on this machine. */
+export function judgeWebhookUrl(url: string, ownHosts: readonly string[], allowLoopback: boolean): string | null {
+  const parsed = allowLoopback ? URL.parse(url) : null;
+  if (parsed?.protocol === "http:" && LOOPBACK_HOSTS.includes(parsed.hostname) && !hasCredentials(parsed)) return null;
+  return judgePublicUrl(url, ownHosts);
+}
+
 export interface ResultRules {
   /** The provider's origin, as the operator configured it: always allowed. */
   readonly ownOrigin: string;

@@ -8,10 +8,10 @@ import { sha256 } from "../core/hmac.ts";
 import { canonicalJson, IN_PROGRESS_MS, type Claim } from "../core/idempotency.ts";
 import type { Catalogue } from "../core/models.ts";
 import { quote, type Quote } from "../core/pricing.ts";
-import { admitByCopy, type Usage } from "../core/quota.ts";
+import { admitByCopy, type Ask, type Usage } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import { routesFor, type Route } from "../core/routing.ts";
-import { startTask, type TaskSpec } from "../core/task.ts";
+import { startTask, type Metadata, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
 import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
 import { again } from "./again.ts";
@@ -29,6 +29,7 @@ export interface CreateDeps {
   readonly taskOf: TaskOf;
   readonly enhancers: Readonly<Record<Mode, Enhancer | null>>;
   readonly judgeImageUrl: JudgeUrl;
+  readonly judgeWebhookUrl: JudgeUrl;
   readonly taskIdSecrets: readonly string[];
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -41,6 +42,10 @@ export interface CreateRequest {
   readonly requestId: string;
   /** The most credits it may cost; null: whatever it costs. */
   readonly maxCost: number | null;
+  /** How long the finished video is kept, in days; null: as long as the plan has it. */
+  readonly retentionDays: number | null;
+  readonly webhookUrl: string | null;
+  readonly metadata: Metadata;
   readonly idempotencyKey: string | null;
   /** An SDK's own repetition, which carries no key. */
   readonly isRetry: boolean;
@@ -73,9 +78,13 @@ export async function quoteVideo(
 export async function createVideo(deps: CreateDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
   const current = await deps.models();
   const { models } = current;
-  const checked = check(deps, models, request.generation, new URL(request.base).hostname);
+  const ownHost = new URL(request.base).hostname;
+  const checked = check(deps, models, request.generation, ownHost);
   if (!checked.ok) return checked;
   const generation = checked.value;
+  const why = request.webhookUrl === null ? null : deps.judgeWebhookUrl(request.webhookUrl, ownHost);
+  if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
+  const { retentionDays, webhookUrl, metadata } = request;
   const sold = sell(deps, current, caller, generation, request.maxCost);
   // What was sold before stays sold, whatever is switched off or priced anew since.
   if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
@@ -83,7 +92,9 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   const model = models[generation.model];
   const claim = await claimOf(request, generation);
   // A repetition may be answered whatever is left; only the ledger knows it for one.
-  const early = claim.looks ? ok(null) : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits });
+  const early = claim.looks
+    ? ok(null)
+    : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits, retentionDays });
   if (!early.ok) return early;
 
   const now = deps.clock();
@@ -98,6 +109,8 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     deadlineAt: now + model.deadlineMs,
     requestId: request.requestId,
     claim,
+    retentionDays,
+    metadata,
   });
   if (!reserved.ok) return reserved;
 
@@ -126,6 +139,9 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     deadlineAt: earlier?.deadlineAt ?? now + model.deadlineMs,
     medianMs: model.medianMs,
     retentionMs,
+    base: request.base,
+    webhookUrl,
+    metadata,
   };
   if (await start(task, spec)) return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
   if (await gaveUp(task, ledger, id)) return fail({ kind: "not_started" });
@@ -183,17 +199,16 @@ function check(
   return ok({ ...generation, images: generation.images.map((url) => new URL(url).href) });
 }
 
-async function claimOf({ idempotencyKey, isRetry }: CreateRequest, generation: Generation): Promise<Claim> {
-  const fingerprint = hex(await sha256(canonicalJson(generation)));
+async function claimOf(request: CreateRequest, generation: Generation): Promise<Claim> {
+  const { idempotencyKey, isRetry, retentionDays, webhookUrl, metadata } = request;
+  // What a create of the last release could not say is left out where it is not said: its keys stand for the same wishes still.
+  const extras = { retentionDays, webhookUrl, metadata: Object.keys(metadata).length === 0 ? null : metadata };
+  const fingerprint = hex(await sha256(canonicalJson({ ...generation, ...extras })));
   return { key: idempotencyKey, fingerprint, looks: idempotencyKey !== null || isRetry };
 }
 
 /** KV's copy may refuse early. Where it is missing or KV is down, the ledger is asked. */
-async function admitAtEdge(
-  { tenants, clock }: CreateDeps,
-  { tenant, mode }: Caller,
-  ask: { model: string; credits: number },
-): Promise<Result<null, Refusal>> {
+async function admitAtEdge({ tenants, clock }: CreateDeps, { tenant, mode }: Caller, ask: Ask): Promise<Result<null, Refusal>> {
   const copy = await tenants.findTenant(tenant, mode).catch(() => null);
   return copy === null ? ok(null) : admitByCopy(copy, copy.publishedAt, ask, clock());
 }

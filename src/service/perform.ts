@@ -1,15 +1,17 @@
 // One effect in, one event out: everything a task does to the outside world. It decides nothing; what cannot be done now is an event too.
-import type { Effect, TaskEvent } from "../core/task-machine.ts";
+import type { Effect } from "../core/task-machine.ts";
+import type { TaskEvent } from "../core/task-transition.ts";
 import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { orphanOf } from "../core/task.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError, UnclearReplyError } from "../core/upstream-errors.ts";
-import type { Job, LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";
+import type { EventsOf, Job, LedgerOf, PollResult, Provider, Settlement, VideoStore } from "../ports.ts";
 import { within } from "./within.ts";
 
 export interface Hands {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly videos: VideoStore;
   readonly ledgerOf: LedgerOf;
+  readonly eventsOf: EventsOf;
 }
 
 /** Saves a step that is half done, so that a crash goes on from there. */
@@ -23,6 +25,7 @@ export interface Performed {
 
 const SUBMIT_TIMEOUT_MS = 60_000;
 const POLL_TIMEOUT_MS = 30_000;
+const ANNOUNCE_TIMEOUT_MS = 5_000;
 /** With the storing grace of core/task-machine it stays under the 15 minutes that a late task may take at most. */
 const STORE_TIMEOUT_MS = 6 * 60_000;
 
@@ -35,6 +38,10 @@ export async function perform(effect: Busy, hands: Hands, checkpoint: Checkpoint
       return submit(effect, hands.providers.get(effect.attempt.provider));
     case "poll":
       return poll(effect, hands.providers.get(effect.provider));
+    case "cancel":
+      return cancel(effect, hands.providers.get(effect.provider));
+    case "announce":
+      return announce(effect, hands);
     case "store":
       return store(effect, hands.providers.get(effect.provider), hands.videos, checkpoint);
     case "settle":
@@ -85,6 +92,26 @@ async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promi
     if (error instanceof RetryableError) {
       return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
     }
+    return { event: { type: "try_again" }, note: nameOf(error) };
+  }
+}
+
+async function cancel({ task }: Of<"cancel">, provider: Provider | undefined): Promise<Performed> {
+  if (provider?.cancel === undefined) return { event: { type: "cancel_answered", answer: "too_late" }, note: "cannot cancel" };
+  try {
+    const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
+    return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
+  } catch (error) {
+    return { event: { type: "try_again" }, note: nameOf(error) };
+  }
+}
+
+/** On record there, and delivered from there: how slow a receiver is never matters here. */
+async function announce({ news, task }: Of<"announce">, { eventsOf }: Hands): Promise<Performed> {
+  try {
+    await within(ANNOUNCE_TIMEOUT_MS, async () => eventsOf(task.tenant, task.mode).publish(news));
+    return { event: { type: "announced", types: news.map(({ type }) => type) } };
+  } catch (error) {
     return { event: { type: "try_again" }, note: nameOf(error) };
   }
 }

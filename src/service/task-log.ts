@@ -1,5 +1,6 @@
 // What a step of a task leaves in the log and in the charts: ids, names and numbers, none of anybody's words.
-import type { Effect, TaskEvent } from "../core/task-machine.ts";
+import type { Effect } from "../core/task-machine.ts";
+import type { TaskEvent } from "../core/task-transition.ts";
 import { isTerminal, orphanOf, type Task } from "../core/task.ts";
 import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 

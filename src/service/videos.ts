@@ -1,18 +1,18 @@
-// What a tenant does with videos: have them priced, create them, read them.
+// What a tenant does with videos: have them priced, create them, read, list, cancel and delete them.
 import type { Refusal } from "../core/errors.ts";
 import type { Generation } from "../core/generation.ts";
 import type { Quote } from "../core/pricing.ts";
+import { publicTask, type PublicTask } from "../core/public-task.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { isOwnTaskId } from "../core/task-id.ts";
-import type { LinkSigner } from "../ports.ts";
+import { isTerminal } from "../core/task.ts";
+import type { TaskOwner } from "../core/task-id.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
 import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest } from "./create-video.ts";
-import { publicTask, type PublicTask } from "../core/public-task.ts";
+import { findTask } from "./find-task.ts";
+import { listVideos, type ListDeps, type ListRequest, type VideoPage } from "./list-videos.ts";
 
-export interface VideosDeps extends CreateDeps {
-  readonly links: LinkSigner;
-}
+export type VideosDeps = CreateDeps & ListDeps;
 
 export interface Videos {
   quote(
@@ -21,20 +21,43 @@ export interface Videos {
   ): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>>;
   create(caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>>;
   /** `base`: the gateway's own origin, as its links are to have it. */
-  get(caller: Caller, id: string, base: string): Promise<Result<PublicTask, Refusal>>;
+  get(owner: TaskOwner, id: string, base: string): Promise<Result<PublicTask, Refusal>>;
+  list(caller: Caller, request: ListRequest, base: string): Promise<Result<VideoPage, Refusal>>;
+  /** `passedOn`: the provider is being asked to stop, and may still finish; else it is ending, and nothing is charged. */
+  cancel(caller: Caller, id: string, base: string): Promise<Result<{ task: PublicTask; passedOn: boolean }, Refusal>>;
+  /** Of an ended task: its video and everything known of it, now. */
+  delete(caller: Caller, id: string): Promise<Result<null, Refusal>>;
 }
 
 export function videos(deps: VideosDeps): Videos {
+  async function get(owner: TaskOwner, id: string, base: string): Promise<Result<PublicTask, Refusal>> {
+    const found = await findTask(deps, owner, id);
+    if (!found.ok) return found;
+    const link = found.value.status === "completed" ? await deps.links.sign(id, base, deps.clock()) : null;
+    return ok(publicTask(found.value, link));
+  }
+
   return {
     quote: async (caller, request) => quoteVideo(deps, caller, request),
     create: async (caller, request) => createVideo(deps, caller, request),
+    get,
+    list: async (caller, request, base) => listVideos(deps, caller, request, base),
 
-    async get(caller, id, base) {
-      if (!(await isOwnTaskId(deps.taskIdSecrets, caller, id))) return fail({ kind: "task_not_found" });
-      const task = await again(() => deps.taskOf(caller.tenant, id).read());
-      if (task === null) return fail({ kind: "task_not_found" });
-      const link = task.status === "completed" ? await deps.links.sign(id, base, deps.clock()) : null;
-      return ok(publicTask(task, link));
+    async cancel(caller, id, base) {
+      const found = await findTask(deps, caller, id);
+      if (!found.ok) return found;
+      const cancelled = await again(() => deps.taskOf(caller.tenant, id).cancel());
+      if (!cancelled.ok) return cancelled;
+      const after = await get(caller, id, base);
+      return after.ok ? ok({ task: after.value, passedOn: cancelled.value === "passed_on" }) : after;
+    },
+
+    async delete(caller, id) {
+      const found = await findTask(deps, caller, id);
+      if (!found.ok) return found;
+      if (!isTerminal(found.value)) return fail({ kind: "task_not_ended" });
+      await again(() => deps.taskOf(caller.tenant, id).discard());
+      return ok(null);
     },
   };
 }

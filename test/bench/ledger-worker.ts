@@ -70,7 +70,8 @@ async function ledgerReserve(env: Env, { tenant, mode }: { tenant: string; mode:
   return async (id) => {
     const claim = { key: null, fingerprint: id, looks: false };
     const deadlineAt = Date.now() + 1_800_000;
-    const reserved = await ledger.reserve({ id, keyId: key.id, model: "veo3", credits: 40, deadlineAt, requestId: "bench", claim });
+    const plain = { requestId: "bench", claim, retentionDays: null, metadata: {} };
+    const reserved = await ledger.reserve({ id, keyId: key.id, model: "veo3", credits: 40, deadlineAt, ...plain });
     if (!reserved.ok) throw new Error(reserved.error.kind);
   };
 }

@@ -173,7 +173,7 @@ it("keeps its books whatever is asked, in whatever order", () => {
             break;
           case "reserve": {
             const existing = books.holds.get(each.id) ?? null;
-            const asked = reserve(account, existing, each, now);
+            const asked = reserve(account, existing, { ...each, retentionDays: null }, now);
             seen.add(asked.ok ? (existing === null ? "reserved" : `reserved again: ${existing.state}`) : asked.error.kind);
             if (existing !== null) {
               // Whatever the plan says by now: the same answer, and nothing written.
@@ -240,7 +240,7 @@ it("never sells more than there is: as many as fit are admitted, whatever their 
       let { account } = openAccount(someLimits({ creditsPerPeriod: credits, createsPerMinute: 1_000, liveTasks: 1_000 }), T0);
       let left = credits;
       for (const [index, price] of prices.entries()) {
-        const asked = reserve(account, null, { id: `task-${index}`, model: "veo3", credits: price }, T0);
+        const asked = reserve(account, null, { id: `task-${index}`, model: "veo3", credits: price, retentionDays: null }, T0);
         expect(asked.ok).toBe(price <= left);
         if (!asked.ok) continue;
         ({ account } = asked.value);

@@ -19,7 +19,7 @@ import {
 import { aHold, anAccount, DAY, HOUR, MINUTE, SECOND, someLimits, T0, TASK_ID } from "../support/builders.ts";
 
 const DECEMBER = Date.UTC(2026, 11, 1);
-const ASK = { id: TASK_ID, model: "veo3", credits: 40 };
+const ASK = { id: TASK_ID, model: "veo3", credits: 40, retentionDays: null };
 
 /** The change that a reserve made; for asks that must be admitted. */
 function reserved(account: Account, ask = ASK, now = T0): Change & { hold: Hold } {

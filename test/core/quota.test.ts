@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { admit, admitByCopy, isPublishDue, type Ask, type Usage } from "../../src/core/quota.ts";
 import { aUsage, DAY, HOUR, MINUTE, SECOND, someLimits, T0 } from "../support/builders.ts";
 
-const ASK: Ask = { model: "veo3", credits: 40 };
+const ASK: Ask = { model: "veo3", credits: 40, retentionDays: null };
 const FULL_WINDOW = { startedAt: T0, count: 10 };
 
 const SUSPENDED = aUsage({ status: "suspended" });

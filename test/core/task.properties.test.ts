@@ -1,7 +1,10 @@
 // The task machine in a hostile world: events that fit or not, twice, late or never; alarms early, late or doubled; clocks that jump.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { begin, transition, wakeAt, type Begun, type Effect, type TaskEvent } from "../../src/core/task-machine.ts";
+import { NEWS_TYPES } from "../../src/core/news.ts";
+import { begin, type Begun, type Effect } from "../../src/core/task-machine.ts";
+import { wakeAt } from "../../src/core/task-schedule.ts";
+import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
 import { isTerminal, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import type { Route } from "../../src/core/routing.ts";
 import { anUpload, aRoute, aSpec, aTask, aVideo, HOUR, MINUTE, SECOND, T0, TASK_STATUSES } from "../support/builders.ts";
@@ -31,6 +34,7 @@ const spoiled = fc.record({
   type: fc.constant("spoiled"),
   reason: fc.constantFrom("upstream_invalid_result", "upstream_asset_expired"),
 });
+const cancelled = fc.record({ type: fc.constant("cancel"), passesOn: fc.boolean() });
 const providerFailed = fc.record({ type: fc.constant("provider_failed"), reason });
 
 type Busy = Exclude<Effect["kind"], "none">;
@@ -63,10 +67,15 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
     spoiled,
     providerFailed,
   ),
+  cancel: fc.oneof(
+    fc.record({ type: fc.constant("cancel_answered"), answer: fc.constantFrom("stopping", "too_late") }),
+    oneOf("try_again"),
+  ),
+  announce: fc.oneof(fc.record({ type: fc.constant("announced"), types: fc.constant(NEWS_TYPES) }), oneOf("try_again")),
   settle: oneOf("settled", "settled", "try_again"),
   purge: oneOf("purged", "try_again"),
 };
-const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), oneOf("cancel", "abandon", "discard"));
+const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), cancelled, oneOf("abandon", "discard"));
 
 type Answers = { readonly [Kind in Busy]: TaskEvent };
 const answer: fc.Arbitrary<Answers> = fc.record(ANSWERS);
@@ -97,7 +106,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function expectLawful(before: Task, after: Task, now: number): void {
   expect(PHASE[after.status]).toBeGreaterThanOrEqual(PHASE[before.status]);
   // Final is final: at most what is left of it goes sooner.
-  if (isTerminal(before) && after !== before) expect(after).toEqual({ ...before, expiresAt: Math.min(before.expiresAt, now) });
+  if (isTerminal(before) && after !== before) {
+    const expiresAt = (after as typeof before).expiresAt === before.expiresAt ? before.expiresAt : Math.min(before.expiresAt, now);
+    expect(after).toEqual({ ...before, expiresAt, told: after.told });
+  }
+  expect(after.told.slice(0, before.told.length), "what was told stays told").toEqual(before.told);
+  expect(new Set(after.told).size, "and is told once").toBe(after.told.length);
 
   expect(after.since).toBeGreaterThanOrEqual(before.since);
   const hasMoved = PHASE[after.status] !== PHASE[before.status];
@@ -214,7 +228,14 @@ interface World {
   readonly slowness: number;
 }
 
-const LONGEST_MS = { submit: 60 * SECOND, poll: 30 * SECOND, store: 6 * MINUTE, settle: SECOND };
+const LONGEST_MS = {
+  submit: 60 * SECOND,
+  poll: 30 * SECOND,
+  cancel: 30 * SECOND,
+  store: 6 * MINUTE,
+  settle: SECOND,
+  announce: 5 * SECOND,
+};
 
 const trouble: fc.Arbitrary<Trouble> = fc.record({
   crash: fc.nat(3).map((n) => n === 0),
@@ -302,8 +323,7 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     now += Math.round(LONGEST_MS[effect.kind] * current.slowness);
     if (fault !== undefined) troubledUntil = Math.max(troubledUntil, now);
     if (fault?.crash) continue;
-    const event: TaskEvent =
-      effect.kind === "settle" ? { type: fault?.ledgerDown ? "try_again" : "settled" } : current[effect.kind];
+    const event = answerTo(effect.kind, current, fault?.ledgerDown ?? false);
     const next = transition(task, event, now);
     if (next === null) throw new Error("gone before its end");
     // Half-way through a copy the alarm that was armed before it stands; here nothing more comes of that copy.
@@ -312,6 +332,22 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     statuses.add(task.status);
   }
   return { task, endedAt: now, troubledUntil, wakes, statuses, mostAttempts };
+}
+
+/** `isDown`: our own objects cannot be reached. */
+function answerTo(kind: Exclude<Busy, "purge">, world: World, isDown: boolean): TaskEvent {
+  switch (kind) {
+    case "settle":
+      return { type: isDown ? "try_again" : "settled" };
+    case "announce":
+      return isDown ? { type: "try_again" } : { type: "announced", types: NEWS_TYPES };
+    case "cancel":
+      return { type: "cancel_answered", answer: "stopping" };
+    case "submit":
+    case "poll":
+    case "store":
+      return world[kind];
+  }
 }
 
 /** The most wakes within a span of this length. `wakes`: in order. */

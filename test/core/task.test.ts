@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
-import { begin, STORE_TRIES, transition, wakeAt, type TaskEvent } from "../../src/core/task-machine.ts";
+import { untoldNews } from "../../src/core/news.ts";
+import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
+import { wakeAt } from "../../src/core/task-schedule.ts";
+import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
 import { lastAttempt, orphanOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   anAttempt,
@@ -37,7 +40,9 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   stored: { type: "stored", video: aVideo() },
   store_failed: { type: "store_failed", retryAfterMs: null },
   settled: { type: "settled" },
-  cancel: { type: "cancel" },
+  cancel: { type: "cancel", passesOn: false },
+  cancel_answered: { type: "cancel_answered", answer: "stopping" },
+  announced: { type: "announced", types: ["video.created"] },
   abandon: { type: "abandon" },
   discard: { type: "discard" },
   purged: { type: "purged" },
@@ -86,7 +91,10 @@ describe("startTask", () => {
   it("queues what was asked for, due at once and not yet tried", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
-    expect(startTask(spec)).toEqual({ ...spec, schema: 1, since: T0, attempts: [], timeline, status: "queued", notBefore: T0 });
+    expect(startTask(spec)).toEqual({
+      ...{ ...spec, schema: 2, since: T0, attempts: [], timeline, told: [] },
+      ...{ status: "queued", notBefore: T0 },
+    });
   });
 });
 
@@ -794,4 +802,103 @@ it("carries the whole request through every status", () => {
     expect(task).toMatchObject(spec);
   }
   expect(task.status).toBe("completed");
+});
+
+describe("cancelling what a provider works on", () => {
+  const asked = { ...aTask({ status: "running" }), cancel: "asked" } as const;
+
+  it.each([
+    ["queued", true, null],
+    ["submitting", true, "handing_over"],
+    ["running", true, null],
+    ["running", false, "provider"],
+    ["storing", true, "copying"],
+    ["settling", true, "ended"],
+    ["completed", true, "ended"],
+    ["failed", true, "ended"],
+  ] as const)("of a %s task, with a provider that can stop: %s, is refused as %s", (status, passesOn, why) => {
+    expect(cancelRefusal(likely(status), passesOn)).toBe(why);
+  });
+
+  it("is passed on once, at the next wake, before any poll", () => {
+    const task = after(aTask({ status: "running" }), { type: "cancel", passesOn: true }, T0 + SECOND);
+    expect(task).toMatchObject({ status: "running", cancel: "asked" });
+    expect(begin(task, T0 + SECOND, ROUTES).effect).toMatchObject({ kind: "cancel", provider: "alpha" });
+    expect(after(task, { type: "cancel", passesOn: true }, T0 + SECOND)).toBe(task);
+  });
+
+  it("is repeated when its answer was lost", () => {
+    const { task, again } = begin(asked, T0 + SECOND, ROUTES);
+    expect(begin(task, again, ROUTES).effect.kind).toBe("cancel");
+  });
+
+  it("ends as cancelled when the provider then says that it failed, and is owed", () => {
+    const stopping = after(asked, EVENTS.cancel_answered, T0 + SECOND);
+    expect(begin(stopping, T0 + 5 * SECOND, ROUTES).effect.kind).toBe("poll");
+    const settling = expectFailing(after(stopping, EVENTS.provider_failed, T0 + 5 * SECOND), "cancelled");
+    expect(orphanOf(settling)).toEqual(anAttempt());
+  });
+
+  it("is completed and charged when the provider was faster", () => {
+    const stopping = after(asked, EVENTS.cancel_answered, T0 + SECOND);
+    expect(after(stopping, EVENTS.succeeded, T0 + 5 * SECOND).status).toBe("storing");
+  });
+
+  it("may be asked for again where it came too late", () => {
+    const late = after(asked, { type: "cancel_answered", answer: "too_late" }, T0 + SECOND);
+    expect(late).toMatchObject({ status: "running", cancel: "unasked" });
+  });
+
+  it("does not outlive the deadline", () => {
+    const { effect } = begin(asked, DEADLINE, ROUTES);
+    expect(effect).toMatchObject({ kind: "poll", task: { lastPoll: true } });
+  });
+});
+
+describe("news", () => {
+  const untold = { told: [] } as const;
+  const types = (task: Task): string[] => untoldNews(task).map(({ type }) => type);
+
+  it("is each status once, in order", () => {
+    const running = after({ ...aTask({ status: "submitting" }), ...untold }, EVENTS.submitted, T0 + SECOND);
+    expect(types(running)).toEqual(["video.created", "video.processing"]);
+    const told = after(running, { type: "announced", types: ["video.created", "video.processing"] }, T0 + SECOND);
+    expect(types(told)).toEqual([]);
+    const done = after({ ...aTask({ status: "settling" }), told: told.told }, EVENTS.settled, T0 + MINUTE);
+    expect(types(done)).toEqual(["video.completed"]);
+  });
+
+  it("tells of each status as it was then", () => {
+    const done = after({ ...aTask({ status: "settling" }), ...untold }, EVENTS.settled, T0 + MINUTE);
+    const [created, completed] = untoldNews(done);
+    expect(created).toMatchObject({ at: T0, task: { status: "pending", statusChangedAt: T0 / 1000, videoUrl: null } });
+    expect(completed).toMatchObject({ type: "video.completed", at: T0 + MINUTE, base: "https://api.example" });
+  });
+
+  it("follows in the wake in which it happened, and leaves the alarm as it is", () => {
+    const running = after({ ...aTask({ status: "submitting" }), ...untold }, EVENTS.submitted, T0 + SECOND);
+    const step = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) } as const;
+    expect(followUp(running, step, T0 + SECOND)).toMatchObject({ effect: { kind: "announce" }, again: null });
+    expect(isFollowedUp(running)).toBe(true);
+  });
+
+  it("never keeps a poll waiting", () => {
+    const running = { ...aTask({ status: "running" }), ...untold };
+    expect(begin(running, T0 + MINUTE, ROUTES).effect.kind).toBe("poll");
+  });
+
+  it("of an end that nobody heard of is told again, ever more seldom, until the task is gone", () => {
+    const failed = { ...aTask({ status: "failed" }), ...untold };
+    const waits: number[] = [];
+    for (let now = T0; now < T0 + DAY;) {
+      const { effect, again } = begin(failed, now, ROUTES);
+      expect(effect.kind).toBe("announce");
+      waits.push(again - now);
+      now = again;
+    }
+    expect(waits[0]).toBe(2 * SECOND);
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits.at(-1)).toBe(10 * MINUTE);
+    expect(begin(failed, failed.expiresAt, ROUTES).effect.kind).toBe("purge");
+  });
 });

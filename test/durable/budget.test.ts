@@ -23,6 +23,9 @@ interface Cost {
   r2Deletes: number;
 }
 
+/** Rows for having told the tenant's events object, which counts its own (test/durable/tenant-events.test.ts). */
+const TOLD = 1;
+
 const NOTHING: Cost = { rows: 0, objectCalls: 0, kvReads: 0, kvWrites: 0, r2Writes: 0, r2Reads: 0, r2Deletes: 0 };
 
 /** Counts what every later step does; `since` answers with the cost since it was last asked. */
@@ -92,7 +95,7 @@ it("stays within the budgets of every step, from create to purge", async () => {
   await wake(id);
   const submitted = spend();
   expect(submitted).toMatchObject({ objectCalls: 1, kvReads: 0, kvWrites: 0 });
-  expect(submitted.rows).toBeLessThanOrEqual(3);
+  expect(submitted.rows).toBeLessThanOrEqual(3 + TOLD);
 
   for (let polls = 0; polls < 6; polls++) {
     await wake(id);
@@ -114,7 +117,7 @@ it("stays within the budgets of every step, from create to purge", async () => {
   const { objectCalls, ...delivered } = spend();
   expect(objectCalls - 1).toBeLessThanOrEqual(3); // less this test's own read
   expect(delivered).toMatchObject({ r2Writes: 1, kvReads: 0 });
-  expect(delivered.rows).toBeLessThanOrEqual(10);
+  expect(delivered.rows).toBeLessThanOrEqual(10 + TOLD);
   total.objectCalls--;
 
   const { video_url: link } = await (await query(owner.key, id)).json<{ video_url: string }>();

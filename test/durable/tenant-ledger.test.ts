@@ -36,7 +36,18 @@ async function ask(owner: TestTenant, given: Partial<ReserveAsk> = {}): Promise<
   const id = await makeTaskId("any", owner, "veo3", seconds, crypto.getRandomValues(new Uint8Array(10)));
   const claim = { key: null, fingerprint: id, looks: false };
   const deadlineAt = Date.now() + 30 * MINUTE_MS;
-  return { id, keyId: owner.keyId, model: "veo3", credits: 10, deadlineAt, requestId: "req_test", claim, ...given };
+  return {
+    id,
+    keyId: owner.keyId,
+    model: "veo3",
+    credits: 10,
+    deadlineAt,
+    requestId: "req_test",
+    claim,
+    retentionDays: null,
+    metadata: {},
+    ...given,
+  };
 }
 
 describe("under any concurrency", () => {

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
-import type { Task } from "../../src/core/task.ts";
+import { TASK_SCHEMA, type Task } from "../../src/core/task.ts";
 import { wire } from "../../src/wire.ts";
 import { aTenant, create, query, type TestTenant } from "../support/gateway.ts";
 import { driveToEnd, plantTask, readBalances, readBooks, readTask, taskStub } from "../support/objects.ts";
@@ -193,7 +193,7 @@ describe("alarm()", () => {
 
   it("leaves what a newer release wrote as it is, and keeps looking", async () => {
     const { owner, id } = await started("a lake [[stuck]]");
-    const newer = { ...(await readTask(owner, id)), schema: 2 };
+    const newer = { ...(await readTask(owner, id)), schema: TASK_SCHEMA + 1 };
     await runInDurableObject(taskStub(owner, id), (_object, state) => state.storage.kv.put("task", newer));
     vi.spyOn(console, "error").mockReturnValue();
     await runDurableObjectAlarm(taskStub(owner, id));

@@ -1,6 +1,7 @@
 // Plain data for tests, typed by status: what a test does not care about has a likely value, what it does care about it says.
 import type { Generation } from "../../src/core/generation.ts";
 import { LEDGER_SCHEMA, type Account, type Hold } from "../../src/core/ledger.ts";
+import { NEWS_TYPES } from "../../src/core/news.ts";
 import type { Limits, Usage } from "../../src/core/quota.ts";
 import type { Route } from "../../src/core/routing.ts";
 import { TASK_SCHEMA, type Attempt, type StoredVideo, type Task, type TaskSpec, type Upload } from "../../src/core/task.ts";
@@ -34,6 +35,9 @@ export function aSpec(given: Partial<TaskSpec> = {}): TaskSpec {
     deadlineAt: T0 + 30 * MINUTE,
     medianMs: MINUTE,
     retentionMs: 7 * DAY,
+    base: "https://api.example",
+    webhookUrl: null,
+    metadata: {},
     ...given,
   };
 }
@@ -59,13 +63,15 @@ const COMMON = {
   since: T0,
   attempts: [anAttempt()],
   timeline: [{ at: T0, status: "queued" }],
+  // Nobody is to be told of anything, unless a test says so.
+  told: NEWS_TYPES,
 } as const;
 const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0 } as const;
 
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
   queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0 },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
-  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false },
+  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
   settling: { ...COMMON, status: "settling", outcome: { kind: "completed", video: aVideo() }, settlingSince: T0 },
   completed: { ...COMMON, status: "completed", video: aVideo(), expiresAt: T0 + 7 * DAY },

@@ -1,0 +1,156 @@
+// What an event made of a task. Events arrive at least once and in any order: one that no longer fits changes nothing.
+import type { FailureCode } from "./errors.ts";
+import type { Json } from "./json.ts";
+import type { NewsType } from "./news.ts";
+import { closeAttempt, failing, laterOf, moved, settling } from "./task-moves.ts";
+import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
+import { isTerminal, lastAttempt } from "./task.ts";
+import type { StoredVideo, Task, Upload } from "./task.ts";
+
+export type TaskEvent =
+  | { type: "submitted"; operation: Json; prompt: string | null }
+  /** The provider cleanly said no. `busy`: it may say yes later. `route`: another route may say yes. `task`: nobody will. */
+  | { type: "submit_refused"; by: "busy" | "route" | "task"; reason: FailureCode; retryAfterMs: number | null }
+  | { type: "submit_unknown" }
+  | { type: "still_running"; retryAfterMs: number | null }
+  | { type: "poll_missing" }
+  | { type: "succeeded"; source: Json }
+  | { type: "spoiled"; reason: "upstream_invalid_result" | "upstream_asset_expired" }
+  | { type: "provider_failed"; reason: FailureCode }
+  | { type: "part_stored"; upload: Upload }
+  | { type: "stored"; video: StoredVideo }
+  | { type: "store_failed"; retryAfterMs: number | null }
+  | { type: "settled" }
+  /** `passesOn`: the provider can be asked to stop. */
+  | { type: "cancel"; passesOn: boolean }
+  | { type: "cancel_answered"; answer: "stopping" | "too_late" }
+  | { type: "announced"; types: readonly NewsType[] }
+  /** An operator ends it, whatever a provider is doing with it. */
+  | { type: "abandon" }
+  /** What is left of an ended task is to go now. */
+  | { type: "discard" }
+  | { type: "purged" }
+  /** The step could not be done now, and nothing is known to have changed. */
+  | { type: "try_again" };
+
+/** Just after create a provider may not know its own job yet; a job that is gone for this many polls in a row is lost. */
+const NOT_YET_VISIBLE_MS = 120_000;
+const MISSES_ALLOWED = 3;
+/** How often a finished job may be asked again for a usable video, before the task is given up. */
+const SPOILED_ALLOWED = 2;
+/** Before another route is tried: long enough that a mistake in the settings does not become a hot loop. */
+const NEXT_ROUTE_MS = 1_000;
+/** A provider that stops a job needs a moment for it. */
+const AFTER_CANCEL_MS = 2_000;
+
+/** Null: the task is gone, and so must be everything stored for it. */
+export function transition(task: Task, event: TaskEvent, now: number): Task | null {
+  switch (event.type) {
+    case "submitted":
+      if (task.status !== "submitting") return task;
+      return {
+        ...moved(task, "running", now),
+        prompt: event.prompt ?? task.prompt,
+        attempts: closeAttempt(task, "accepted"),
+        since: laterOf(task, now),
+        operation: event.operation,
+        notBefore: 0,
+        misses: 0,
+        spoiled: 0,
+        lastPoll: false,
+        cancel: "unasked",
+      };
+    case "submit_refused": {
+      if (task.status !== "submitting") return task;
+      if (event.by === "task") return failing({ ...task, attempts: closeAttempt(task, "refused") }, event.reason, now);
+      if (event.by === "route") {
+        return { ...moved(task, "queued", now), attempts: closeAttempt(task, "refused"), notBefore: now + NEXT_ROUTE_MS };
+      }
+      const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
+      const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
+      // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
+      const attempts = closeAttempt(task, "busy", now + wait);
+      return { ...moved(task, "queued", now), attempts, notBefore: now + NEXT_ROUTE_MS };
+    }
+    case "submit_unknown":
+      if (task.status !== "submitting") return task;
+      return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+    case "still_running": {
+      if (task.status !== "running") return task;
+      if (task.lastPoll) return failing(task, "timeout", now);
+      const wait = retryAfter(event.retryAfterMs);
+      if (wait === null && task.misses === 0) return task;
+      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait };
+    }
+    case "poll_missing": {
+      if (task.status !== "running") return task;
+      const submittedAt = lastAttempt(task).startedAt;
+      if (task.lastPoll) return failing(task, "timeout", now);
+      if (now < submittedAt + NOT_YET_VISIBLE_MS) return task;
+      return task.misses + 1 >= MISSES_ALLOWED ? failing(task, "upstream_lost", now) : { ...task, misses: task.misses + 1 };
+    }
+    case "succeeded": {
+      if (task.status !== "running") return task;
+      const { operation, misses, spoiled } = task;
+      const watching = { operation, misses, spoiled, notBefore: now };
+      return { ...moved(task, "storing", now), ...watching, source: event.source, tries: 0, failures: 0, upload: null };
+    }
+    case "spoiled": {
+      if (task.status !== "running" && task.status !== "storing") return task;
+      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return failing(task, event.reason, now);
+      const { operation, spoiled } = task;
+      const wait = backedOff(task, spoiled + 1);
+      return {
+        ...moved(task, "running", now),
+        operation,
+        misses: 0,
+        spoiled: spoiled + 1,
+        lastPoll: false,
+        cancel: "unasked",
+        notBefore: now + wait,
+      };
+    }
+    case "provider_failed":
+      if (task.status === "running" && task.cancel === "passed_on") return failing(task, "cancelled", now);
+      return task.status === "running" || task.status === "storing" ? failing(task, event.reason, now) : task;
+    case "part_stored":
+      return task.status === "storing" ? { ...task, upload: event.upload } : task;
+    case "stored":
+      return task.status === "storing" ? settling(task, { kind: "completed", video: event.video }, now) : task;
+    case "store_failed": {
+      if (task.status !== "storing") return task;
+      // An outage is not poison: only a copy that was interrupted keeps its count.
+      const failures = task.failures + 1;
+      const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
+      return { ...task, tries: 0, failures, notBefore: Math.min(now + wait, lastStoreAt(task)) };
+    }
+    case "settled": {
+      if (task.status !== "settling") return task;
+      const end = { since: laterOf(task, now), expiresAt: now + task.retentionMs };
+      return task.outcome.kind === "completed"
+        ? { ...moved(task, "completed", now), ...end, video: task.outcome.video }
+        : { ...moved(task, "failed", now), ...end, reason: task.outcome.reason };
+    }
+    case "cancel": // Only what no provider has seen can be taken back for certain.
+      if (task.status === "queued") return failing(task, "cancelled", now);
+      return task.status === "running" && event.passesOn && task.cancel === "unasked" ? { ...task, cancel: "asked" } : task;
+    case "cancel_answered":
+      if (task.status !== "running" || task.cancel !== "asked") return task;
+      // What came of it is told by the next polls. One that was too late may be asked for again, to be told so again.
+      return { ...task, cancel: event.answer === "stopping" ? "passed_on" : "unasked", notBefore: now + AFTER_CANCEL_MS };
+    case "announced": {
+      const types = event.types.filter((type) => !task.told.includes(type));
+      return types.length === 0 ? task : { ...task, told: [...task.told, ...types] };
+    }
+    case "abandon":
+      if (isTerminal(task) || task.status === "settling") return task;
+      // What is just being handed over may be accepted all the same, and nobody will be there to hear of it.
+      return failing(task.status === "submitting" ? { ...task, attempts: closeAttempt(task, "unknown") } : task, "cancelled", now);
+    case "discard":
+      return isTerminal(task) && task.expiresAt > now ? { ...task, expiresAt: now } : task;
+    case "purged":
+      return isTerminal(task) && now >= task.expiresAt ? null : task;
+    case "try_again":
+      return task.status === "running" && task.lastPoll ? failing(task, "timeout", now) : task;
+  }
+}
