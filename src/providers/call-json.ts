@@ -5,9 +5,11 @@ import type { Json } from "../core/json.ts";
 const MAX_REPLY_BYTES = 1024 * 1024;
 
 export interface JsonCall {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Json;
+  /** Sent instead of `body`, as multipart/form-data. */
+  readonly form?: FormData;
   readonly signal: AbortSignal;
 }
 
@@ -20,11 +22,12 @@ export interface JsonReply {
   readonly readable: boolean;
 }
 
-export async function callJson(url: string, { method, headers, body, signal }: JsonCall): Promise<JsonReply> {
+export async function callJson(url: string, { method, headers, body, form, signal }: JsonCall): Promise<JsonReply> {
   const response = await quietFetch(url, {
     method,
     headers: body === undefined ? headers : { ...headers, "content-type": "application/json" },
-    body: body === undefined ? null : JSON.stringify(body),
+    // Its content type is fetch's to set: it names the boundary.
+    body: form ?? (body === undefined ? null : JSON.stringify(body)),
     redirect: "manual",
     signal,
   });

@@ -1,0 +1,261 @@
+// fal.ai's queue. A request that is COMPLETED has ended, well or badly: only reading its result tells which.
+import { z } from "zod";
+import { hex } from "../core/encoding.ts";
+import { sha256 } from "../core/hmac.ts";
+import type { Json } from "../core/json.ts";
+import { catalogue, type ModelName } from "../core/models.ts";
+import { RefusedError } from "../core/upstream-errors.ts";
+import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { resultOpener } from "./open-result.ts";
+
+export const BASE_URL = "https://queue.fal.run";
+const KEYS_URL = "https://rest.fal.ai/.well-known/jwks.json";
+
+/** Without the mode (/image-to-video, ...), which a job's images decide. */
+export const MODELS: Readonly<Record<ModelName, string>> = {
+  veo2: "fal-ai/veo3.1",
+  "veo2-fast": "fal-ai/veo3.1/fast",
+  "veo2-pro": "fal-ai/veo3.1",
+  "veo2-fast-frames": "fal-ai/veo3.1/fast",
+  // There is no fast one that takes references.
+  "veo2-fast-components": "fal-ai/veo3.1",
+  veo3: "fal-ai/veo3.1",
+  "veo3-fast": "fal-ai/veo3.1/fast",
+  "veo3-pro": "fal-ai/veo3.1",
+  "veo3-pro-frames": "fal-ai/veo3.1",
+  "veo3.1": "fal-ai/veo3.1",
+  "veo3.1-fast": "fal-ai/veo3.1/fast",
+};
+
+const MAX_WORDS = 2_000;
+const MAX_DETAILS = 20;
+const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
+/** Dots alone would lead out of the path that the id is put into. */
+const requestId = lenient(z.string().max(255).regex(/[^.]/));
+const operationSchema = z.object({ id: z.string(), app: z.string() });
+const sourceSchema = z.object({ url: z.string() });
+const createReply = z.looseObject({ request_id: requestId });
+const statusReply = z.looseObject({ status: lenient(z.string()), error: text, error_type: text });
+const resultReply = z.looseObject({ video: lenient(z.looseObject({ url: lenient(z.string().trim().min(1).max(8_192)) })) });
+/** What a model says is a list, what the queue in front of it says is a text. */
+const modelError = z.looseObject({ detail: z.array(lenient(z.looseObject({ msg: text, type: text }))).min(1) });
+const queueError = z.looseObject({ detail: text, error: text, error_type: text });
+const keySet = z.looseObject({
+  keys: z.array(lenient(z.looseObject({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().regex(/^[\w-]{43}$/) }))),
+});
+
+// Words that no list has mean running: a queue with a new one is at work, and the deadline decides.
+const ENDED = /^(completed|success|succeeded|done|ok)$/;
+const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
+const TIMED_OUT = /(generation|request|startup) timeout/;
+/** The model cannot do what was asked for, another may. */
+const NOT_BY_THIS_MODEL = /feature not supported/;
+/** A result that lags behind its status. */
+const NOT_YET = /still in progress|not (yet )?completed/;
+
+const CATALOGUE = catalogue();
+const CALLBACK_LEEWAY_SECONDS = 300;
+/** fal allows a day; an hour is how long callbacks may go unheard after it changed its keys, and polls do not need them. */
+const KEYS_TTL_MS = 60 * 60_000;
+const MAX_KEYS = 10;
+
+export function fal(upstream: Upstream): Provider {
+  const { baseUrl, credential, honoursIdempotencyKey } = upstream;
+  const ownHeaders = { authorization: `Key ${credential}` };
+  const openResult = resultOpener(upstream, ownHeaders);
+  const isSigned = callbackVerifier(keysUrl(upstream));
+
+  async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
+    const url = new URL(`${baseUrl}/${endpointOf(job)}`);
+    // A local run's callbacks are reached from this machine only.
+    const isReachable = job.callbackUrl?.startsWith("https:") === true || baseUrl.startsWith("http:");
+    if (job.callbackUrl !== null && isReachable) url.searchParams.set("fal_webhook", job.callbackUrl);
+    const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
+    const reply = await callJson(url.href, { method: "POST", headers, body: wireJob(job), signal });
+    if (!isSuccess(reply)) throw refusal(reply) ?? unclear("submit", reply);
+    const id = createReply.safeParse(reply.body).data?.request_id ?? raise(unclear("submit", reply));
+    return { operation: { id, app: appOf(job.model) }, prompt: null };
+  }
+
+  /** Not the URLs of the reply: this is how fal's own client makes them, and nobody else can name them. */
+  function requestUrl(operation: Json): string {
+    const { id, app } = operationSchema.parse(operation);
+    return `${baseUrl}/${app}/requests/${encodeURIComponent(id)}`;
+  }
+
+  async function poll(operation: Json, signal: AbortSignal): Promise<PollResult> {
+    const url = requestUrl(operation);
+    const reply = await callJson(`${url}/status`, { method: "GET", headers: ownHeaders, signal });
+    const later = accountError(reply) ?? outage(reply);
+    if (later !== null) throw later;
+    if (reply.status === 404 && reply.readable) return { status: "missing" };
+    const { status, error, error_type } = (isSuccess(reply) ? statusReply.safeParse(reply.body).data : null) ?? {};
+    if (status == null) throw unclear("poll", reply);
+    const word = status.trim().toLowerCase();
+    const said = plain([error_type, error]);
+    if (FAILED.test(word)) return failure(said);
+    if (!ENDED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+    const result = await callJson(url, { method: "GET", headers: ownHeaders, signal });
+    return readResult(result, said) ?? raise(unclear("poll", result));
+  }
+
+  async function cancel(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late"> {
+    const reply = await callJson(`${requestUrl(operation)}/cancel`, { method: "PUT", headers: ownHeaders, signal });
+    const later = accountError(reply) ?? outage(reply);
+    if (later !== null) throw later;
+    if (!reply.readable) throw unclear("cancel", reply);
+    // Whatever else it says, it knows of none that runs: polls tell what became of it.
+    return isSuccess(reply) ? "stopping" : "too_late";
+  }
+
+  return {
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    submit,
+    poll,
+    open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
+    cancel,
+    isGenuine: async (callback, operation, signal) =>
+      isAbout(callback, operationSchema.parse(operation).id) && (await isSigned(callback, signal)),
+  };
+}
+
+/** A model that is configured with its mode is taken at its word. */
+function endpointOf({ model, generation, images }: Job): string {
+  if (images.length === 0 || model.endsWith("-to-video")) return model;
+  if (CATALOGUE[generation.model].imageRole === "components") return `${model}/reference-to-video`;
+  return images.length === 1 ? `${model}/image-to-video` : `${model}/first-last-frame-to-video`;
+}
+
+/** What requests are filed under: owner and app, of a workflow with its namespace, never the path within. */
+function appOf(model: string): string {
+  const parts = model.split("/");
+  const hasNamespace = parts[0] === "workflows" || parts[0] === "comfy";
+  return parts.slice(0, hasNamespace ? 3 : 2).join("/");
+}
+
+/** Without an aspect ratio the model takes the first frame's, or 16:9. Nothing else is left to its defaults, which differ. */
+function wireJob({ model, prompt, generation, images }: Job): Json {
+  const { enhancePrompt, upsample, aspectRatio } = generation;
+  // A prompt that we rewrote is not to be rewritten again.
+  const rewrites = enhancePrompt && prompt === generation.prompt;
+  const isVeo2 = appOf(model).endsWith("/veo2");
+  return {
+    prompt,
+    duration: "8s",
+    ...(isVeo2 ? {} : { resolution: upsample ? "1080p" : "720p", auto_fix: rewrites }),
+    ...(isVeo2 && images.length === 0 ? { enhance_prompt: rewrites } : {}),
+    ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
+    ...wireImages(
+      CATALOGUE[generation.model].imageRole,
+      images.map(({ url }) => url),
+    ),
+  };
+}
+
+function wireImages(role: "frames" | "components" | null, urls: readonly string[]): Record<string, Json> {
+  const [first, last] = urls;
+  if (first === undefined) return {};
+  if (role === "components") return { image_urls: [...urls] };
+  return last === undefined ? { image_url: first } : { first_frame_url: first, last_frame_url: last };
+}
+
+/** Null: it cannot be told from a request that was taken. */
+function refusal(reply: JsonReply): Error | null {
+  // CDNs answer in JSON too, while what is behind them may have taken the request: problem documents are theirs.
+  const isCdn = reply.headers.get("content-type")?.includes("problem+json") === true;
+  const words = isCdn ? "" : errorWords(reply);
+  if (reply.status === 422 && NOT_BY_THIS_MODEL.test(words)) return new RefusedError("route", "upstream_rejected");
+  return refusalOf(reply, words === "" ? null : words);
+}
+
+/** `said`: what the status had to say of an error. Null: it says nothing of the request. */
+function readResult(reply: JsonReply, said: string): PollResult | null {
+  const later = accountError(reply);
+  if (later !== null) throw later;
+  const url = isSuccess(reply) ? resultReply.safeParse(reply.body).data?.video?.url : null;
+  if (url != null) return { status: "succeeded", source: { url } };
+  const words = errorWords(reply);
+  // The request failed, with that status: 5xx, too.
+  if (said !== "" || modelError.safeParse(reply.body).success) return failure(joined([said, words]));
+  const down = outage(reply);
+  if (down !== null) throw down;
+  if (!reply.readable) return null;
+  if (reply.status === 404) return { status: "missing" };
+  if (words === "") return isSuccess(reply) ? { status: "empty" } : null;
+  return NOT_YET.test(words) ? { status: "running" } : failure(words);
+}
+
+function failure(words: string): PollResult {
+  if (POLICY.test(words)) return { status: "failed", reason: "content_policy" };
+  return { status: "failed", reason: TIMED_OUT.test(words) ? "timeout" : "upstream_rejected" };
+}
+
+/** Empty: the reply is no error of fal's. */
+function errorWords({ body }: JsonReply): string {
+  const details = modelError.safeParse(body).data?.detail ?? [];
+  const { detail, error, error_type } = queueError.safeParse(body).data ?? {};
+  return plain([...details.slice(0, MAX_DETAILS).flatMap((each) => [each?.type, each?.msg]), error_type, error, detail]);
+}
+
+/** What it has words of its own for, in those that judge-reply knows. */
+function plain(words: readonly (string | null | undefined)[]): string {
+  return folded(words).replace("no media generated", "content policy").replace("exhausted balance", "insufficient balance");
+}
+
+/** Whether it is about the request, as its signed body says. The header may name a retry of fal's own. */
+function isAbout({ body }: Callback, id: string): boolean {
+  try {
+    return createReply.safeParse(JSON.parse(body)).data?.request_id === id;
+  } catch {
+    return false;
+  }
+}
+
+/** An emulator on this machine signs with keys of its own. */
+function keysUrl({ baseUrl, allowLoopback }: Upstream): string {
+  const { protocol, origin } = new URL(baseUrl);
+  return allowLoopback && protocol === "http:" ? `${origin}/.well-known/jwks.json` : KEYS_URL;
+}
+
+async function importKey(jwk: { kty: string; crv: string; x: string }) {
+  return crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, false, ["verify"]);
+}
+type PublicKey = Awaited<ReturnType<typeof importKey>>;
+
+/** Where the keys cannot be had, nothing is genuine: a hint is lost, and the next poll finds out. */
+function callbackVerifier(url: string): (callback: Callback, signal: AbortSignal) => Promise<boolean> {
+  let known: { readonly keys: readonly PublicKey[]; readonly until: number } | null = null;
+
+  async function keysAt(now: number, signal: AbortSignal): Promise<readonly PublicKey[]> {
+    if (known !== null && now < known.until) return known.keys;
+    const reply = await callJson(url, { method: "GET", headers: {}, signal }).catch(() => null);
+    const listed = reply !== null && isSuccess(reply) ? (keySet.safeParse(reply.body).data?.keys ?? []) : [];
+    const imported = await Promise.allSettled(
+      listed
+        .flatMap((each) => (each == null ? [] : { kty: each.kty, crv: each.crv, x: each.x }))
+        .slice(0, MAX_KEYS)
+        .map(importKey),
+    );
+    const keys = imported.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    if (keys.length > 0) known = { keys, until: now + KEYS_TTL_MS };
+    return keys;
+  }
+
+  return async ({ headers, body }, signal) => {
+    const header = (name: string): string => headers.get(`x-fal-webhook-${name}`) ?? "";
+    const timestamp = header("timestamp");
+    const signature = header("signature");
+    const now = Date.now();
+    const isFresh = /^\d{1,12}$/.test(timestamp) && Math.abs(now / 1000 - Number(timestamp)) <= CALLBACK_LEEWAY_SECONDS;
+    if (!isFresh || !/^[\da-f]{128}$/i.test(signature)) return false;
+    const signed = [header("request-id"), header("user-id"), timestamp, hex(await sha256(body))].join("\n");
+    const message = new TextEncoder().encode(signed);
+    const bytes = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+    for (const key of await keysAt(now, signal)) {
+      if (await crypto.subtle.verify("Ed25519", key, bytes, message)) return true;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,204 @@
+// Google's Omni models over Interactions, in the Developer API and on Vertex. A refused prompt comes as a completed interaction in which
+// the model explains itself instead of making a video.
+import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import { MODEL_NAMES, type ModelName } from "../core/models.ts";
+import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import { retryAfterMs } from "./call-json.ts";
+import {
+  errorOf,
+  googleAccount,
+  googleBaseUrl,
+  googleError,
+  googleRefusal,
+  isServiceAccount,
+  reasonToWait,
+  wordsOf,
+} from "./google-account.ts";
+import { base64 } from "./inline-video.ts";
+import { isSuccess, joined, lenient, POLICY, raise, unclear } from "./judge-reply.ts";
+
+const DEFAULT_REGION = "global";
+
+/** In the Developer API. */
+export const MODELS = everyModel("gemini-omni-1.2-flash");
+export const VERTEX_MODELS = everyModel("gemini-omni-1.1-flash-preview");
+
+/** The defaults for the credential's form. */
+export function modelsOf(credential: string): Readonly<Record<ModelName, string>> {
+  return isServiceAccount(credential) ? VERTEX_MODELS : MODELS;
+}
+
+export function baseUrlOf(credential: string, region: string | null): string {
+  return googleBaseUrl(credential, region ?? DEFAULT_REGION);
+}
+
+/** Becomes part of a path, encoded; one that began with dots would not stay that part. */
+const interactionId = z
+  .string()
+  .max(2_048)
+  .regex(/^[\w~-][\w.~:=+/-]*$/);
+const operationSchema = z.object({ id: interactionId });
+const jsonPath = z.array(z.union([z.string(), z.number()]));
+const sourceSchema = z.union([z.object({ url: z.string() }), z.object({ inline: jsonPath, operation: operationSchema })]);
+
+const status = lenient(z.string());
+const created = z.looseObject({ id: interactionId, status });
+const content = z.looseObject({
+  type: lenient(z.string()),
+  mime_type: lenient(z.string()),
+  uri: lenient(z.string().trim().min(1).max(8_192)),
+  data: lenient(z.string().min(1)),
+  text: lenient(z.string()),
+});
+const step = z.looseObject({
+  type: lenient(z.string()),
+  content: lenient(z.array(lenient(content))),
+  error: lenient(googleError),
+});
+const interaction = z.looseObject({
+  status,
+  steps: lenient(z.array(lenient(step))),
+  error: lenient(googleError),
+  errors: lenient(z.array(lenient(googleError))),
+});
+type Interaction = z.infer<typeof interaction>;
+type Content = z.infer<typeof content>;
+
+// Others, and words that no list has, mean running: the deadline decides.
+const SUCCEEDED = /^(completed|succeeded)$/;
+const FAILED = /^(failed|cancell?ed|incomplete|budget_exceeded|requires_action|expired)$/;
+const OVER = /already|completed|finished|terminal|not (in progress|running|cancell?able|be cancell?ed)/;
+
+/** `upstream.baseUrl` is without the API's version. */
+export function gemini(upstream: Upstream): Provider {
+  const { baseUrl, honoursIdempotencyKey, storageUri } = upstream;
+  const account = googleAccount(upstream);
+  const { isVertex, project } = account;
+  const parent = isVertex ? `v1beta1/${project}/locations/${upstream.region ?? DEFAULT_REGION}` : "v1beta";
+  const interactions = `${baseUrl}/${parent}/interactions`;
+  const urlOf = ({ id }: { id: string }): string => `${interactions}/${encodeURIComponent(id)}`;
+
+  async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
+    const headers = honoursIdempotencyKey ? { "idempotency-key": job.reference } : {};
+    const reply = await account.call(interactions, { method: "POST", headers, body: wireJob(job), signal });
+    if (!isSuccess(reply)) throw googleRefusal(reply) ?? unclear("submit", reply);
+    const id = created.safeParse(reply.body).data?.id ?? raise(unclear("submit", reply));
+    return { operation: { id }, prompt: null };
+  }
+
+  async function poll(handle: Json, signal: AbortSignal): Promise<PollResult> {
+    const operation = operationSchema.parse(handle);
+    const reply = await account.call(urlOf(operation), { method: "GET", signal });
+    const later = reasonToWait(reply);
+    if (later !== null) throw later;
+    // An unknown id is a 400 here, and running ones get one now and then: only a few in a row say that it is lost.
+    if ((reply.status === 400 || reply.status === 404) && errorOf(reply) !== null) return { status: "missing" };
+    const answer = isSuccess(reply) ? readInteraction(reply.body, operation) : null;
+    if (answer === null) throw unclear("poll", reply);
+    return answer.status === "running" ? { ...answer, retryAfterMs: retryAfterMs(reply.headers, Date.now()) } : answer;
+  }
+
+  async function cancel(handle: Json, signal: AbortSignal): Promise<"stopping" | "too_late"> {
+    const reply = await account.call(`${urlOf(operationSchema.parse(handle))}/cancel`, { method: "POST", signal });
+    if (isSuccess(reply)) {
+      const word = wordOf(interaction.safeParse(reply.body).data);
+      return SUCCEEDED.test(word) || (FAILED.test(word) && !word.startsWith("cancel")) ? "too_late" : "stopping";
+    }
+    const later = reasonToWait(reply);
+    if (later !== null) throw later;
+    if (OVER.test(wordsOf(errorOf(reply)))) return "too_late";
+    throw unclear("cancel", reply);
+  }
+
+  return {
+    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey },
+    submit,
+    poll,
+    cancel,
+    open: async (handle, from, signal) => {
+      const source = sourceSchema.parse(handle);
+      if ("url" in source) return account.openUrl(source.url, from, signal);
+      return account.openInline(urlOf(source.operation), { method: "GET", signal }, source.inline);
+    },
+  };
+
+  function wireJob({ model, prompt, generation, images }: Job): Json {
+    const format = {
+      type: "video",
+      // Vertex puts a video nowhere but in a bucket that is named.
+      ...(isVertex
+        ? storageUri === null
+          ? { delivery: "inline" }
+          : { delivery: "uri", gcs_uri: storageUri }
+        : { delivery: "uri" }),
+      ...(generation.aspectRatio === null ? {} : { aspect_ratio: generation.aspectRatio }),
+      resolution: generation.upsample ? "1080p" : "720p",
+      duration: "8s",
+    };
+    return {
+      model,
+      // Without these the call would last as long as the rendering, and could not be asked about.
+      background: true,
+      store: true,
+      input: [
+        ...images.map(({ file }) => {
+          if (file === null) throw new Error("an image was not fetched");
+          return { type: "image", data: base64(file.bytes), mime_type: file.mimeType };
+        }),
+        { type: "text", text: prompt },
+      ],
+      response_format: isVertex ? [format] : format,
+      generation_config: { video_config: { task: taskOf(generation.model, images.length) } },
+    };
+  }
+}
+
+function everyModel(name: string): Readonly<Record<ModelName, string>> {
+  return Object.fromEntries(MODEL_NAMES.map((each) => [each, name])) as Record<ModelName, string>;
+}
+
+function taskOf(model: ModelName, images: number): string {
+  if (images === 0) return "text_to_video";
+  return model.endsWith("-components") ? "reference_to_video" : "image_to_video";
+}
+
+function wordOf(read: Interaction | undefined): string {
+  return (read?.status ?? "").trim().toLowerCase();
+}
+
+/** Null: it says nothing of the interaction. */
+function readInteraction(body: unknown, operation: { id: string }): PollResult | null {
+  const read = interaction.safeParse(body).data;
+  if (read?.status == null) return null;
+  const word = wordOf(read);
+  if (SUCCEEDED.test(word)) return readOutput(read, operation);
+  if (!FAILED.test(word)) return { status: "running" };
+  const errors = [read.error, ...(read.errors ?? []), ...(read.steps ?? []).map((each) => each?.error)];
+  const isPolicy = POLICY.test(joined(errors.map(wordsOf)));
+  return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
+}
+
+function readOutput({ steps }: Interaction, operation: { id: string }): PollResult {
+  let explains = false;
+  for (const [nth, each] of (steps ?? []).entries()) {
+    // Steps of the user's may carry a video, too.
+    if (each?.type !== "model_output") continue;
+    for (const [place, part] of (each.content ?? []).entries()) {
+      if (part === null || part === undefined) continue;
+      if (isVideo(part)) {
+        if (part.uri != null) return { status: "succeeded", source: { url: part.uri } };
+        if (part.data != null) {
+          return { status: "succeeded", source: { inline: ["steps", nth, "content", place, "data"], operation } };
+        }
+      }
+      explains ||= (part.text ?? "").trim() !== "";
+    }
+    explains ||= POLICY.test(wordsOf(each.error));
+  }
+  return explains ? { status: "failed", reason: "content_policy" } : { status: "empty" };
+}
+
+function isVideo({ type, mime_type }: Content): boolean {
+  return type === "video" || mime_type?.startsWith("video/") === true;
+}

@@ -1,0 +1,175 @@
+// Replicate's predictions. What they made is deleted an hour after they end, and then a finished one has nothing to fetch.
+import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import { catalogue, type ModelName } from "../core/models.ts";
+import { RetryableError } from "../core/upstream-errors.ts";
+import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { resultOpener } from "./open-result.ts";
+
+export const BASE_URL = "https://api.replicate.com";
+
+export const MODELS: Readonly<Record<ModelName, string>> = {
+  veo2: "google/veo-3.1",
+  "veo2-fast": "google/veo-3.1-fast",
+  "veo2-pro": "google/veo-3.1",
+  "veo2-fast-frames": "google/veo-3.1-fast",
+  // There is no fast one that takes references.
+  "veo2-fast-components": "google/veo-3.1",
+  veo3: "google/veo-3.1",
+  "veo3-fast": "google/veo-3.1-fast",
+  "veo3-pro": "google/veo-3.1",
+  "veo3-pro-frames": "google/veo-3.1",
+  "veo3.1": "google/veo-3.1",
+  "veo3.1-fast": "google/veo-3.1-fast",
+};
+
+const MAX_WORDS = 2_000;
+const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
+/** Dots alone would lead out of the path that the id is put into. */
+const predictionId = lenient(z.string().max(255).regex(/[^.]/));
+const link = lenient(z.string().trim().min(1).max(8_192));
+
+const operationSchema = z.object({ id: z.string() });
+const sourceSchema = z.object({ url: z.string() });
+const prediction = z.looseObject({
+  id: predictionId,
+  status: lenient(z.string()),
+  /** Of a model that makes one file a URL; of others a list, of which only the first is ours: one was asked for. */
+  output: z
+    .union([z.string().transform((url) => link.parse(url)), z.array(z.unknown()).transform(([first]) => link.parse(first))])
+    .catch(null),
+  error: text,
+  data_removed: lenient(z.boolean()),
+});
+const errorReply = z.looseObject({ title: text, detail: text, retry_after: lenient(z.number().nonnegative()) });
+/** Its own errors are problem documents too, so the type does not tell them from those of the CDN in front of it. */
+const cdnError = z.union([
+  z.looseObject({ cloudflare_error: z.literal(true) }),
+  z.looseObject({ ray_id: z.string() }),
+  z.looseObject({ type: z.string().regex(/cloudflare/i) }),
+]);
+
+// Words that no list has mean running: a server with a new one is at work, and the deadline decides.
+const SUCCEEDED = /^(succeeded|successful|success|completed|done)$/;
+const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
+/** What models say when they filter. */
+const FILTERED = /sensitive|polic(y|ies)|\be005\b/;
+const RESETS = /resets in ~?(\d+) ?s/;
+
+const CATALOGUE = catalogue();
+
+/** `upstream.baseUrl` is without the /v1; models are "owner/name". */
+export function replicate(upstream: Upstream): Provider {
+  const { baseUrl, credential, honoursIdempotencyKey } = upstream;
+  const ownHeaders = { authorization: `Bearer ${credential}` };
+  const openResult = resultOpener(upstream, ownHeaders);
+
+  async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
+    const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
+    // It refuses others than https, and with them the job; an emulator on this machine does not.
+    const isReachable = job.callbackUrl?.startsWith("https:") === true || baseUrl.startsWith("http:");
+    const webhook: Json =
+      job.callbackUrl !== null && isReachable ? { webhook: job.callbackUrl, webhook_events_filter: ["completed"] } : {};
+    const body = { input: wireInput(job), ...webhook };
+    const reply = await callJson(`${baseUrl}/v1/models/${job.model}/predictions`, { method: "POST", headers, body, signal });
+    if (!isSuccess(reply)) throw refusal(reply) ?? unclear("submit", reply);
+    const id = prediction.safeParse(reply.body).data?.id ?? raise(unclear("submit", reply));
+    return { operation: { id }, prompt: null };
+  }
+
+  function predictionUrl(operation: Json): string {
+    return `${baseUrl}/v1/predictions/${encodeURIComponent(operationSchema.parse(operation).id)}`;
+  }
+
+  async function poll(operation: Json, signal: AbortSignal): Promise<PollResult> {
+    const reply = await callJson(predictionUrl(operation), { method: "GET", headers: ownHeaders, signal });
+    const later = throttled(reply) ?? accountError(reply) ?? outage(reply);
+    if (later !== null) throw later;
+    if (reply.status === 404 && reply.readable) return { status: "missing" };
+    return readPrediction(reply) ?? raise(unclear("poll", reply));
+  }
+
+  async function cancel(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late"> {
+    const reply = await callJson(`${predictionUrl(operation)}/cancel`, { method: "POST", headers: ownHeaders, signal });
+    const later = throttled(reply) ?? accountError(reply) ?? outage(reply);
+    if (later !== null) throw later;
+    if (!reply.readable) throw unclear("cancel", reply);
+    // It knows of none that runs, whatever became of it: polls tell.
+    if (!isSuccess(reply)) return "too_late";
+    const word = wordOf(prediction.safeParse(reply.body).data?.status);
+    return SUCCEEDED.test(word) || word === "failed" ? "too_late" : "stopping";
+  }
+
+  return {
+    // Callbacks are signed (Standard Webhooks) with a secret of the account's, and an upstream has no place for it: there is no
+    // isGenuine. The URL itself is secret, and what comes there is only a hint to poll.
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    submit,
+    poll,
+    open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
+    cancel,
+  };
+}
+
+/** The wire has no word for rewriting prompts. */
+function wireInput({ prompt, generation, images }: Job): Json {
+  const { aspectRatio, upsample } = generation;
+  const urls = images.map(({ url }) => url);
+  const [first, last] = urls;
+  const areReferences = CATALOGUE[generation.model].imageRole === "components" && urls.length > 0;
+  // References go with this shape only.
+  const shape = areReferences ? "16:9" : aspectRatio;
+  return {
+    prompt,
+    duration: 8,
+    // Its own default is the dearer one.
+    resolution: upsample ? "1080p" : "720p",
+    ...(shape === null ? {} : { aspect_ratio: shape }),
+    ...(areReferences ? { reference_images: urls } : {}),
+    ...(!areReferences && first !== undefined ? { image: first } : {}),
+    ...(!areReferences && last !== undefined ? { last_frame: last } : {}),
+  };
+}
+
+/** Null: it cannot be told from a prediction that was started. */
+function refusal(reply: JsonReply): Error | null {
+  const words = errorWords(reply);
+  return throttled(reply) ?? refusalOf(reply, words === "" ? null : words);
+}
+
+/** When to come back is in the body, in a member or in the text. */
+function throttled(reply: JsonReply): RetryableError | null {
+  if (reply.status !== 429) return null;
+  const { detail, retry_after } = errorReply.safeParse(reply.body).data ?? {};
+  const seconds = retry_after ?? RESETS.exec(detail ?? "")?.[1];
+  const told = seconds === undefined ? null : Number(seconds) * 1000;
+  return new RetryableError("rate_limited", retryAfterMs(reply.headers, Date.now()) ?? told);
+}
+
+/** Empty: the reply is no error of Replicate's. */
+function errorWords({ body }: JsonReply): string {
+  if (cdnError.safeParse(body).success) return "";
+  const { title, detail } = errorReply.safeParse(body).data ?? {};
+  return detail == null ? "" : folded([title, detail]);
+}
+
+/** Null: it says nothing of the prediction. */
+function readPrediction(reply: JsonReply): PollResult | null {
+  const found = isSuccess(reply) ? prediction.safeParse(reply.body).data : null;
+  if (found?.status == null) return null;
+  const { status, output, error, data_removed } = found;
+  const word = wordOf(status);
+  if (FAILED.test(word)) {
+    const words = folded([error]);
+    const isPolicy = POLICY.test(words) || FILTERED.test(words);
+    return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
+  }
+  if (!SUCCEEDED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+  return output == null || data_removed === true ? { status: "empty" } : { status: "succeeded", source: { url: output } };
+}
+
+function wordOf(status: string | null | undefined): string {
+  return joined([status]).trim().toLowerCase();
+}

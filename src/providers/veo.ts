@@ -1,0 +1,237 @@
+// Google's Veo over predictLongRunning: on Vertex, and in the Developer API's form, which resellers speak where Google itself no longer
+// does. A job is an operation, whose reply names the video, its place in a bucket, or carries it.
+import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import type { ModelName } from "../core/models.ts";
+import type { Job, JobImage, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import { retryAfterMs } from "./call-json.ts";
+import {
+  errorOf,
+  googleAccount,
+  googleBaseUrl,
+  googleError,
+  googleRefusal,
+  isServiceAccount,
+  reasonToWait,
+  saysNothing,
+  wordsOf,
+  type BareCall,
+  type GoogleError,
+} from "./google-account.ts";
+import { base64, type JsonPath } from "./inline-video.ts";
+import { folded, isSuccess, lenient, POLICY, unclear } from "./judge-reply.ts";
+
+const DEFAULT_REGION = "us-central1";
+const SECONDS = 8;
+
+/** In the Developer API's form. */
+export const MODELS: Readonly<Record<ModelName, string>> = {
+  veo2: "veo-2.0-generate-001",
+  "veo2-fast": "veo-2.0-generate-001",
+  "veo2-pro": "veo-2.0-generate-001",
+  "veo2-fast-frames": "veo-2.0-generate-001",
+  "veo2-fast-components": "veo-2.0-generate-001",
+  veo3: "veo-3.0-generate-001",
+  "veo3-fast": "veo-3.0-fast-generate-001",
+  "veo3-pro": "veo-3.0-generate-001",
+  "veo3-pro-frames": "veo-3.0-generate-001",
+  "veo3.1": "veo-3.1-generate-preview",
+  "veo3.1-fast": "veo-3.1-fast-generate-preview",
+};
+
+/** On Vertex, which has no older ones any more. */
+export const VERTEX_MODELS: Readonly<Record<ModelName, string>> = {
+  veo2: "veo-3.1-generate-001",
+  "veo2-fast": "veo-3.1-fast-generate-001",
+  "veo2-pro": "veo-3.1-generate-001",
+  "veo2-fast-frames": "veo-3.1-fast-generate-001",
+  "veo2-fast-components": "veo-3.1-generate-001",
+  veo3: "veo-3.1-generate-001",
+  "veo3-fast": "veo-3.1-fast-generate-001",
+  "veo3-pro": "veo-3.1-generate-001",
+  "veo3-pro-frames": "veo-3.1-generate-001",
+  "veo3.1": "veo-3.1-generate-001",
+  "veo3.1-fast": "veo-3.1-fast-generate-001",
+};
+
+/** The defaults for the credential's form. */
+export function modelsOf(credential: string): Readonly<Record<ModelName, string>> {
+  return isServiceAccount(credential) ? VERTEX_MODELS : MODELS;
+}
+
+export function baseUrlOf(credential: string, region: string | null): string {
+  return googleBaseUrl(credential, region ?? DEFAULT_REGION);
+}
+
+/** Becomes a path as it is: steps of plain letters, none of them dots only. */
+const operationName = z
+  .string()
+  .max(1_024)
+  .regex(/^[\w~-][\w.~:@-]*(\/[\w~-][\w.~:@-]*)*$/);
+const onVertex = operationName.regex(/^projects\/.+\/models\/[^/]+\/operations\/[^/]+$/);
+const operationSchema = z.object({ name: operationName });
+const jsonPath = z.array(z.union([z.string(), z.number()]));
+const sourceSchema = z.union([z.object({ url: z.string() }), z.object({ inline: jsonPath, operation: operationSchema })]);
+
+const link = lenient(z.string().trim().min(1).max(8_192));
+const inline = lenient(z.string().min(1));
+const video = z.looseObject({
+  uri: link,
+  gcsUri: link,
+  bytesBase64Encoded: inline,
+  encodedVideo: inline,
+  videoBytes: inline,
+});
+const videos = lenient(z.array(lenient(video.extend({ video: lenient(video) }))));
+const outcome = z.looseObject({
+  generatedSamples: videos,
+  generatedVideos: videos,
+  videos,
+  raiMediaFilteredCount: lenient(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)])),
+  raiMediaFilteredReasons: lenient(z.array(lenient(z.string()))),
+});
+const created = z.looseObject({ name: operationName });
+const operationReply = z.looseObject({
+  name: lenient(z.string()),
+  done: lenient(z.union([z.boolean(), z.literal("true").transform(() => true)])),
+  error: lenient(googleError),
+  response: lenient(outcome.extend({ generateVideoResponse: lenient(outcome) })),
+});
+type Outcome = z.infer<typeof outcome>;
+type Video = z.infer<typeof video>;
+
+const LISTS = ["generatedSamples", "videos", "generatedVideos"] as const;
+const INLINE = ["bytesBase64Encoded", "encodedVideo", "videoBytes"] as const;
+
+// Codes are gRPC's numbers, resellers' HTTP ones, or words.
+const NOT_FOUND = /^(5|404|not found)$/;
+const TIMED_OUT = /^(4|504|deadline exceeded)$/;
+/** The filter of what is heard, which is spoken of as an issue. */
+const AUDIO_FILTER = /issue with the audio/;
+
+/** `upstream.baseUrl` is without the API's version. */
+export function veo(upstream: Upstream): Provider {
+  const { baseUrl, honoursIdempotencyKey } = upstream;
+  const region = upstream.region ?? DEFAULT_REGION;
+  const account = googleAccount(upstream);
+  const { isVertex, project } = account;
+  const models = isVertex ? `v1/${project}/locations/${region}/publishers/google/models` : "v1beta/models";
+
+  async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
+    const url = `${baseUrl}/${models}/${encodeURIComponent(job.model)}:predictLongRunning`;
+    const headers = honoursIdempotencyKey ? { "idempotency-key": job.reference } : {};
+    const reply = await account.call(url, { method: "POST", headers, body: wireJob(job), signal });
+    if (!isSuccess(reply)) throw googleRefusal(reply) ?? unclear("submit", reply);
+    const name = created.safeParse(reply.body).data?.name;
+    if (name === undefined || (isVertex && !onVertex.safeParse(name).success)) throw unclear("submit", reply);
+    return { operation: { name }, prompt: null };
+  }
+
+  /** The call that tells how an operation is doing. */
+  function look({ name }: { name: string }, signal: AbortSignal): [url: string, call: BareCall] {
+    if (!isVertex) return [`${baseUrl}/v1beta/${name}`, { method: "GET", signal }];
+    const model = onVertex.parse(name).replace(/\/operations\/[^/]+$/, "");
+    return [`${baseUrl}/v1/${model}:fetchPredictOperation`, { method: "POST", body: { operationName: name }, signal }];
+  }
+
+  async function poll(handle: Json, signal: AbortSignal): Promise<PollResult> {
+    const operation = operationSchema.parse(handle);
+    const reply = await account.call(...look(operation, signal));
+    const later = reasonToWait(reply);
+    if (later !== null) throw later;
+    if (reply.status === 404 && errorOf(reply) !== null) return { status: "missing" };
+    const answer = isSuccess(reply) ? readOperation(reply.body, operation) : null;
+    if (answer === null) throw unclear("poll", reply);
+    return answer.status === "running" ? { ...answer, retryAfterMs: retryAfterMs(reply.headers, Date.now()) } : answer;
+  }
+
+  return {
+    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey },
+    submit,
+    poll,
+    open: async (handle, from, signal) => {
+      const source = sourceSchema.parse(handle);
+      if ("url" in source) return account.openUrl(source.url, from, signal);
+      return account.openInline(...look(source.operation, signal), source.inline);
+    },
+  };
+
+  function wireJob(job: Job): Json {
+    const { prompt, model, generation } = job;
+    const isVeo2 = /^veo-2\b/.test(model);
+    return {
+      instances: [{ prompt, ...wireImages(job) }],
+      parameters: {
+        sampleCount: 1,
+        durationSeconds: SECONDS,
+        ...(generation.aspectRatio === null ? {} : { aspectRatio: generation.aspectRatio }),
+        // Veo 2 has one resolution and refuses to be told.
+        ...(generation.upsample && !isVeo2 ? { resolution: "1080p" } : {}),
+        ...(isVertex && !isVeo2 ? { generateAudio: true } : {}),
+        // Later ones always rewrite, and fail a job that asks them not to.
+        ...(isVertex && isVeo2 ? { enhancePrompt: generation.enhancePrompt && prompt === generation.prompt } : {}),
+        ...(isVertex && upstream.storageUri !== null ? { storageUri: upstream.storageUri } : {}),
+      },
+    };
+  }
+}
+
+function wireImages({ generation, images }: Job): Record<string, Json> {
+  const [first, last] = images;
+  if (first === undefined) return {};
+  if (generation.model.endsWith("-components")) {
+    return { referenceImages: images.map((image) => ({ image: wireImage(image), referenceType: "ASSET" })) };
+  }
+  return { image: wireImage(first), ...(last === undefined ? {} : { lastFrame: wireImage(last) }) };
+}
+
+function wireImage({ file }: JobImage): Json {
+  if (file === null) throw new Error("an image was not fetched");
+  return { bytesBase64Encoded: base64(file.bytes), mimeType: file.mimeType };
+}
+
+/** Null: it says nothing of the operation. */
+function readOperation(body: unknown, operation: { name: string }): PollResult | null {
+  const { name, done, error, response } = operationReply.safeParse(body).data ?? {};
+  if (name == null && done == null) return null;
+  if (error != null && !saysNothing(error)) return readFailure(error);
+  if (done !== true) return { status: "running" };
+  const outcomes: [JsonPath, Outcome | null | undefined][] = [
+    [["response", "generateVideoResponse"], response?.generateVideoResponse],
+    [["response"], response],
+  ];
+  for (const [path, each] of outcomes) {
+    const source = videoIn(each, path, operation);
+    if (source !== null) return { status: "succeeded", source };
+  }
+  const isFiltered = outcomes.some(
+    ([, each]) => (each?.raiMediaFilteredCount ?? 0) > 0 || (each?.raiMediaFilteredReasons?.length ?? 0) > 0,
+  );
+  return isFiltered ? { status: "failed", reason: "content_policy" } : { status: "empty" };
+}
+
+function readFailure(error: GoogleError): PollResult {
+  const words = wordsOf(error);
+  if (POLICY.test(words) || AUDIO_FILTER.test(words)) return { status: "failed", reason: "content_policy" };
+  const codes = [error.code, error.status].map((code) => folded([code]));
+  if (codes.some((code) => NOT_FOUND.test(code))) return { status: "missing" };
+  return { status: "failed", reason: codes.some((code) => TIMED_OUT.test(code)) ? "timeout" : "upstream_rejected" };
+}
+
+function videoIn(from: Outcome | null | undefined, path: JsonPath, operation: { name: string }): Json | null {
+  for (const list of LISTS) {
+    for (const [place, item] of (from?.[list] ?? []).entries()) {
+      const source =
+        sourceOf(item?.video, [...path, list, place, "video"], operation) ?? sourceOf(item, [...path, list, place], operation);
+      if (source !== null) return source;
+    }
+  }
+  return null;
+}
+
+function sourceOf(at: Video | null | undefined, path: JsonPath, operation: { name: string }): Json | null {
+  const url = at?.gcsUri ?? at?.uri;
+  if (url != null) return { url };
+  const member = INLINE.find((each) => at?.[each] != null);
+  return member === undefined ? null : { inline: [...path, member], operation };
+}

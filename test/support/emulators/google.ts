@@ -1,0 +1,252 @@
+// Google on loopback: sign-in, Veo and Omni in both of their forms, files and buckets. It misbehaves as told: one entry of a script a
+// call, then it behaves again. What the wires answer is in google-veo.ts and google-interactions.ts.
+import { createVerify } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { interactionOf, refuseInteraction } from "./google-interactions.ts";
+import { fileOf, valueOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
+import { operationOf, refuseVeo } from "./google-veo.ts";
+
+export type Call = "token" | "create" | "query" | "cancel" | "download";
+/** Per call an instruction, or several that are to hold together. */
+export type Script = Partial<Record<Call, readonly (Instruction | readonly Instruction[])[]>>;
+
+export interface EmulatorOptions {
+  readonly script?: Script;
+  /** Asked for by the Developer API's form; without it every key will do. */
+  readonly apiKey?: string;
+  /** Of the service account that may sign in; without it every token will do. */
+  readonly publicKey?: string;
+  /** How often a job answers that it is running before it is done. */
+  readonly pollsBeforeDone?: number;
+  /** The video that every job turns out to be, instead of our clip. */
+  readonly video?: Uint8Array;
+}
+
+export interface SeenRequest {
+  readonly call: Call | "other";
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+  /** What was sent as JSON, or as a form; null where nothing was. */
+  readonly body: unknown;
+}
+
+export interface GoogleEmulator {
+  /** Without a trailing slash. */
+  readonly url: string;
+  /** Jobs that were started, and would be paid for. */
+  jobs(): number;
+  requests(call?: Call): readonly SeenRequest[];
+  /** Makes every token that was given out worth nothing. */
+  revokeTokens(): void;
+  close(): Promise<void>;
+}
+
+const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
+
+export async function startGoogleEmulator(options: EmulatorOptions = {}): Promise<GoogleEmulator> {
+  const { script = {}, apiKey, publicKey, pollsBeforeDone = 1 } = options;
+  const video = options.video ?? (await readFile(CLIP));
+  const jobs = new Map<string, EmulatedJob>();
+  const requests: SeenRequest[] = [];
+  const sockets = new Set<Socket>();
+  let tokens: string[] = [];
+  let url = "";
+
+  const server = createServer((request, response) => {
+    // A client that went away is no failure of the emulator's.
+    void answer(request, response).catch(() => response.destroy());
+  });
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const target = new URL(request.url ?? "/", url);
+    const { method = "", headers } = request;
+    const call = callOf(method, target.pathname);
+    const body = parse(await readText(request));
+    const nth = requests.filter((seen) => seen.call === call).length;
+    requests.push({ call, method, path: target.pathname + target.search, headers, body });
+    if (call === "other") return sendError(response, 404, "NOT_FOUND", "no such page", false);
+    const told = new Set([script[call]?.[nth] ?? "ok"].flat());
+    const retryAfter = valueOf(told, "retry-after:");
+    if (retryAfter !== null) response.setHeader("retry-after", retryAfter);
+    if (told.has("reset")) return void request.socket.resetAndDestroy();
+    const html = valueOf(told, "html:");
+    if (html !== null) return send(response, Number(html), "text/html", `<html><h1>${html}</h1></html>`);
+    const error = /^(\d+):([^:]*):(.*)$/s.exec(valueOf(told, "error:") ?? "");
+    if (error !== null) return sendError(response, Number(error[1]), error[2] ?? "", error[3] ?? "", told.has("list"));
+    const location = valueOf(told, "redirect:");
+    if (location !== null) return void response.writeHead(302, { location }).end();
+    if (call === "token") return signIn(body, response, told);
+    if (!isLetIn(target.pathname, headers)) {
+      return sendError(
+        response,
+        headers["x-goog-api-key"] === undefined ? 401 : 400,
+        "UNAUTHENTICATED",
+        "API key not valid.",
+        false,
+      );
+    }
+    if (call === "download") return download(target, request, response, told);
+    const reply = call === "create" ? create(target.pathname, body) : ask(call, target.pathname, body, told);
+    if (told.has("accept-then-drop")) return void request.socket.resetAndDestroy();
+    if (told.has("hang")) return;
+    sendReply(response, reply.status, told.has("no-id") ? {} : reply.body, told);
+  }
+
+  function signIn(form: unknown, response: ServerResponse, told: ReadonlySet<Instruction>): void {
+    const { grant_type: grant, assertion = "" } = form as Record<string, string | undefined>;
+    const [head = "", claims = "", signature = ""] = assertion.split(".");
+    const { aud, iat, exp, scope } = parse(Buffer.from(claims, "base64url").toString()) as Record<string, unknown>;
+    const signed = createVerify("RSA-SHA256").update(`${head}.${claims}`);
+    const isGood =
+      grant === "urn:ietf:params:oauth:grant-type:jwt-bearer" &&
+      aud === `${url}/token` &&
+      scope === "https://www.googleapis.com/auth/cloud-platform" &&
+      Number(exp) - Number(iat) <= 3600 &&
+      (publicKey === undefined || signed.verify(publicKey, Buffer.from(signature, "base64url")));
+    if (!isGood) return sendJson(response, 400, { error: "invalid_grant", error_description: "Invalid JWT Signature." });
+    const token = `ya29.${crypto.randomUUID()}`;
+    tokens.push(token);
+    sendReply(response, 200, { access_token: token, expires_in: 3599, token_type: "Bearer" }, told);
+  }
+
+  function isLetIn(path: string, headers: IncomingMessage["headers"]): boolean {
+    const isVertex = path.includes("/projects/") || path.startsWith("/storage/");
+    if (!isVertex) return apiKey === undefined || headers["x-goog-api-key"] === apiKey;
+    return publicKey === undefined || tokens.some((token) => headers.authorization === `Bearer ${token}`);
+  }
+
+  function create(path: string, body: unknown): Reply {
+    const asked = (body ?? {}) as Record<string, unknown>;
+    const isVertex = path.includes("/projects/");
+    const [, resource = "", model = ""] = /^\/v[^/]+\/((?:projects\/.*)?models\/([^/:]+)):predictLongRunning$/.exec(path) ?? [];
+    const why = resource === "" ? refuseInteraction(asked, isVertex) : refuseVeo(asked, model, isVertex);
+    if (why !== null) return { status: 400, body: envelope(400, "INVALID_ARGUMENT", why) };
+    const id = crypto.randomUUID();
+    const name = resource === "" ? `v1_${id.replaceAll("-", "")}` : `${resource}/operations/${id}`;
+    const job = { name, isVertex, body: asked, polls: 0, isCancelled: false };
+    jobs.set(name, job);
+    return { status: 200, body: resource === "" ? interactionOf({ ...job, ...viewOf(job, new Set()), isDone: false }) : { name } };
+  }
+
+  function ask(call: "query" | "cancel", path: string, body: unknown, told: ReadonlySet<Instruction>): Reply {
+    const [, id] = /\/interactions\/([^/]+)/.exec(path) ?? [];
+    const isPost = path.endsWith(":fetchPredictOperation");
+    const name = isPost ? String((body as Record<string, unknown>)["operationName"]) : path.replace(/^\/v[^/]+\//, "");
+    const job = jobs.get(id === undefined ? name : decodeURIComponent(id));
+    // Operations of Vertex are only to be had by the POST, and under their own model.
+    const isAskable =
+      job !== undefined && (id !== undefined || !job.isVertex || (isPost && path.includes(name.split("/operations/")[0] ?? "")));
+    if (!isAskable || told.has("not-found")) {
+      if (id !== undefined)
+        return { status: 400, body: { error: { code: "invalid_request", message: "Invalid interaction name" } } };
+      return { status: 404, body: envelope(404, "NOT_FOUND", "Operation was not found.") };
+    }
+    const isOver = job.polls > pollsBeforeDone;
+    if (call === "cancel") {
+      if (isOver)
+        return { status: 400, body: { error: { code: "invalid_request", message: "The interaction is not in progress." } } };
+      job.isCancelled = true;
+    } else job.polls++;
+    const view = { ...job, ...viewOf(job, told) };
+    return { status: 200, body: id === undefined ? operationOf(view) : interactionOf(view) };
+  }
+
+  function viewOf(job: EmulatedJob, told: ReadonlySet<Instruction>): Pick<JobView, "isDone" | "told" | "video" | "uri"> {
+    const isDone = job.polls > pollsBeforeDone && !told.has("running");
+    return { isDone, told, video, uri: `${url}/v1beta/files/${fileOf(job.name)}` };
+  }
+
+  function download(target: URL, request: IncomingMessage, response: ServerResponse, told: ReadonlySet<Instruction>): void {
+    if (target.searchParams.get("alt") !== "media") return sendJson(response, 200, { name: "files/x", state: "ACTIVE" });
+    const isKnown = [...jobs.keys()].some((name) => decodeURIComponent(target.pathname).includes(fileOf(name)));
+    if (!isKnown) return sendError(response, 403, "PERMISSION_DENIED", "You do not have permission to access the File.", false);
+    if (told.has("json-body")) return sendJson(response, 200, envelope(500, "INTERNAL", "cannot fetch the video"));
+    response.setHeader("etag", '"v1"').setHeader("accept-ranges", "bytes");
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    if (start > 0) response.setHeader("content-range", `bytes ${start}-${video.byteLength - 1}/${video.byteLength}`);
+    sendBody(response, start > 0 ? 206 : 200, "video/mp4", video.subarray(start), told);
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    jobs: () => jobs.size,
+    requests: (call) => requests.filter((seen) => call === undefined || seen.call === call),
+    revokeTokens: () => void (tokens = []),
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Hanging calls would keep it open for ever.
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: object;
+}
+
+function callOf(method: string, path: string): SeenRequest["call"] {
+  if (method === "GET") {
+    if (/\/interactions\/|\/operations\//.test(path)) return "query";
+    return /^\/storage\/v1\/b\/|\/files\//.test(path) ? "download" : "other";
+  }
+  if (method !== "POST") return "other";
+  if (path === "/token") return "token";
+  if (/:predictLongRunning$|\/interactions$/.test(path)) return "create";
+  if (path.endsWith(":fetchPredictOperation")) return "query";
+  return /\/interactions\/[^/]+\/cancel$/.test(path) ? "cancel" : "other";
+}
+
+function sendBody(response: ServerResponse, status: number, type: string, body: Uint8Array, told: ReadonlySet<Instruction>): void {
+  response.writeHead(status, { "content-type": type, "content-length": body.byteLength });
+  if (!told.has("truncate")) return void response.end(body);
+  response.write(body.subarray(0, Math.floor(body.byteLength / 2)), () => response.destroy());
+}
+
+function sendReply(response: ServerResponse, status: number, body: object, told: ReadonlySet<Instruction>): void {
+  const text = JSON.stringify(body);
+  sendBody(response, status, "application/json", Buffer.from(told.has("bad-json") ? text.slice(0, -2) : text), told);
+}
+
+function sendError(response: ServerResponse, status: number, word: string, message: string, isList: boolean): void {
+  const body = envelope(status, word, message);
+  sendJson(response, status, isList ? [body] : body);
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  send(response, status, "application/json", JSON.stringify(body));
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type }).end(body);
+}
+
+function envelope(code: number, status: string, message: string): object {
+  return { error: { code, message, status } };
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request) chunks.push(chunk as Uint8Array);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text === "" ? null : Object.fromEntries(new URLSearchParams(text));
+  }
+}

@@ -1,0 +1,338 @@
+// What fal and Replicate have in common on loopback: a queue of jobs, results on an origin of their own, and callbacks. One entry of a
+// script a call, then it behaves again. What their paths and bodies look like is in fal.ts and replicate.ts.
+import { readFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** What to do with one call: the words of every wire here, and `W`, the wire's own. */
+export type Instruction<W extends string> =
+  | W
+  | "ok"
+  /** That status with the provider's own error; `-html`: with a proxy's page. */
+  | `return-${number}`
+  | `return-${number}-html`
+  | `retry-after:${number}`
+  /** The connection is reset before anything happens. */
+  | "reset"
+  /** The call has its effect, and the connection is reset instead of an answer. */
+  | "accept-then-drop"
+  /** The call has its effect, and is never answered. */
+  | "hang"
+  | "slow-body"
+  /** Half of what was announced, then a reset. */
+  | "truncate"
+  | "bad-json"
+  | `redirect:${string}`
+  /** Create: a job, and no id in the reply. */
+  | "no-id"
+  /** Create: the job will end so, for that reason in the wire's words. */
+  | `fails:${string}`
+  /** Create: the job will end well, and without a video. */
+  | "no-video"
+  /** Query: that word for the job's state. */
+  | `status:${string}`
+  | "not-found-just-after-create"
+  /** Download: announces and sends half. */
+  | "wrong-length"
+  /** Download: chunked. */
+  | "no-length"
+  /** Download: an error under 200. */
+  | "json-body";
+
+/** `result` where it is read apart from the state; `keys`: what callbacks are signed with. */
+export type Call = "create" | "query" | "result" | "cancel" | "download" | "keys";
+export type Told<W extends string> = ReadonlySet<Instruction<W>>;
+/** Per call an instruction, or several that are to hold together. */
+export type Script<W extends string> = Partial<Record<Call, readonly (Instruction<W> | readonly Instruction<W>[])[]>>;
+
+export interface QueueOptions<W extends string> {
+  readonly script?: Script<W>;
+  /** Asked for by all but downloads and keys; without it every key will do. */
+  readonly apiKey?: string;
+  /** How often a job answers that it waits or runs before it is done. */
+  readonly pollsBeforeDone?: number;
+  readonly port?: number;
+}
+
+export interface SeenRequest {
+  readonly call: Call | "other";
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+  /** What was sent as JSON; null where nothing was. */
+  readonly body: Readonly<Record<string, unknown>> | null;
+}
+
+export interface QueuedJob {
+  readonly id: string;
+  readonly model: string;
+  readonly asked: Readonly<Record<string, unknown>>;
+  readonly createdAt: number;
+  /** Where the one who asked wants to be told; null: nowhere. */
+  readonly callbackUrl: string | null;
+  /** What was said of its creation decides how it ends. */
+  readonly failure: string | null;
+  readonly hasVideo: boolean;
+  phase: "queued" | "running" | "done" | "cancelled";
+  polls: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly body: object;
+}
+
+export interface SentCallback {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Where the emulator is reached, without trailing slashes. */
+export interface Origins {
+  readonly url: string;
+  readonly filesUrl: string;
+}
+
+/** A wire over the common mechanics. */
+export interface QueueWire<W extends string> {
+  /** What stands before the key. */
+  readonly scheme: "Key" | "Bearer";
+  readonly createdStatus: number;
+  readonly idName: string;
+  /** Paths with the groups `model` (of a create) and `id` (of the others). */
+  readonly routes: readonly { readonly call: Call; readonly method: string; readonly path: RegExp }[];
+  newId(): string;
+  /** What is wrong with what was asked for; null: nothing. */
+  complaint(asked: SeenRequest["body"], model: string): Reply | null;
+  callbackUrl(asked: Readonly<Record<string, unknown>>, target: URL): string | null;
+  /** Of create too. A cancelled job was running until then: the wire says what it answers to the cancel itself. */
+  answer(call: Call, job: QueuedJob, told: Told<W>, origins: Origins): Reply;
+  error(status: number, message: string): object;
+  callback(job: QueuedJob, origins: Origins): Promise<SentCallback>;
+  keys?(): Promise<object>;
+}
+
+export interface QueueEmulator extends Origins {
+  /** Creates that arrived, whatever became of them. */
+  creates(): number;
+  /** Jobs that were started, and would be paid for. */
+  jobs(): number;
+  requests(): readonly SeenRequest[];
+  /** Ends the job, and tells who wants to know: what was sent, whether or not anybody listens. */
+  finish(id: string): Promise<SentCallback>;
+  close(): Promise<void>;
+}
+
+const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
+const SLOW_PIECES = 8;
+const SLOW_PIECE_MS = 20;
+
+export async function startQueueEmulator<W extends string>(
+  wire: QueueWire<W>,
+  options: QueueOptions<W> = {},
+): Promise<QueueEmulator> {
+  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0 } = options;
+  const video = await readFile(CLIP);
+  const jobs = new Map<string, QueuedJob>();
+  const requests: SeenRequest[] = [];
+  const sockets = new Set<Socket>();
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", headers, url: path = "/" } = request;
+    const target = new URL(path, origins.url);
+    const { call, id, model } = callOf(wire, method, target.pathname);
+    const asked = await readJson(request);
+    const nth = requests.filter((seen) => seen.call === call).length;
+    requests.push({ call, method, path, headers, body: asked });
+    if (call === "other") return sendJson(response, 404, wire.error(404, "no such page"));
+    const told: Told<W> = new Set([script[call]?.[nth] ?? "ok"].flat()) as Told<W>;
+    const retryAfter = valueOf(told, "retry-after:");
+    if (retryAfter !== null) response.setHeader("retry-after", retryAfter);
+    if (told.has("reset")) return reset(response);
+    const status = valueOf(told, "return-");
+    if (status !== null) return sendError(response, status);
+    const location = valueOf(told, "redirect:");
+    if (location !== null) return void response.writeHead(302, { location }).end();
+    const job = jobs.get(id);
+    if (call === "keys") return sendJson(response, 200, (await wire.keys?.()) ?? {});
+    if (call === "download") {
+      if (job === undefined) return sendJson(response, 404, wire.error(404, "no such file"));
+      return download(request, response, told);
+    }
+    if (apiKey !== undefined && headers.authorization !== `${wire.scheme} ${apiKey}`) {
+      return sendJson(response, 401, wire.error(401, "no valid key"));
+    }
+    const reply = call === "create" ? create(asked, model, target, told) : readOrCancel(call, job, told);
+    if (told.has("accept-then-drop")) return reset(response);
+    if (told.has("hang")) return;
+    const text = JSON.stringify(reply.body);
+    if (told.has("bad-json")) return send(response, reply.status, "application/json", text.slice(0, -2));
+    return sendBody(response, reply.status, "application/json", Buffer.from(text), told);
+  }
+
+  function create(asked: SeenRequest["body"], model: string, target: URL, told: Told<W>): Reply {
+    const complaint = wire.complaint(asked, model);
+    if (complaint !== null) return complaint;
+    const known = asked ?? {};
+    const job: QueuedJob = {
+      id: wire.newId(),
+      model,
+      asked: known,
+      createdAt: Date.now(),
+      callbackUrl: wire.callbackUrl(known, target),
+      failure: valueOf(told, "fails:"),
+      hasVideo: !told.has("no-video"),
+      phase: "queued",
+      polls: 0,
+    };
+    jobs.set(job.id, job);
+    const { body } = wire.answer("create", job, told, origins);
+    return { status: wire.createdStatus, body: told.has("no-id") ? { ...body, [wire.idName]: undefined } : body };
+  }
+
+  function readOrCancel(call: Call, job: QueuedJob | undefined, told: Told<W>): Reply {
+    if (job === undefined || told.has("not-found-just-after-create")) {
+      return { status: 404, body: wire.error(404, "Request not found") };
+    }
+    const isLive = job.phase === "queued" || job.phase === "running";
+    if (call === "query" && isLive) {
+      job.phase = job.polls >= pollsBeforeDone ? "done" : job.polls === 0 ? "queued" : "running";
+      job.polls++;
+    }
+    const reply = wire.answer(call, job, told, origins);
+    if (call === "cancel" && isLive) job.phase = "cancelled";
+    return reply;
+  }
+
+  async function download(request: IncomingMessage, response: ServerResponse, told: Told<W>): Promise<void> {
+    if (told.has("accept-then-drop")) return reset(response);
+    if (told.has("hang")) return;
+    if (told.has("json-body")) return sendJson(response, 200, wire.error(500, "cannot read the file"));
+    const size = video.byteLength;
+    const etag = `"${size}"`;
+    response.setHeader("etag", etag).setHeader("accept-ranges", "bytes");
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? Number.NaN);
+    if (Number.isNaN(start) || (request.headers["if-range"] ?? etag) !== etag) {
+      return sendBody(response, 200, "video/mp4", video, told);
+    }
+    response.setHeader("content-range", start < size ? `bytes ${start}-${size - 1}/${size}` : `bytes */${size}`);
+    return sendBody(response, start < size ? 206 : 416, "video/mp4", video.subarray(start), told);
+  }
+
+  function sendError(response: ServerResponse, instruction: string): void {
+    const status = Number.parseInt(instruction, 10);
+    if (instruction.endsWith("-html")) return send(response, status, "text/html", `<html><h1>${status}</h1></html>`);
+    sendJson(response, status, wire.error(status, `emulated ${status}`));
+  }
+
+  const listener: RequestListener = (request, response) => {
+    // A client that went away is no failure of the emulator's.
+    void answer(request, response).catch(() => response.destroy());
+  };
+  const servers: Server[] = [];
+  async function listen(at: number): Promise<string> {
+    const server = createServer(listener);
+    servers.push(server);
+    server.on("connection", (socket) => {
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket));
+    });
+    await new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+  const origins: Origins = { url: await listen(port), filesUrl: await listen(0) };
+
+  return {
+    ...origins,
+    creates: () => requests.filter(({ call }) => call === "create").length,
+    jobs: () => jobs.size,
+    requests: () => requests,
+    finish: async (id) => {
+      const job = jobs.get(id);
+      if (job === undefined) throw new Error(`no such job: ${id}`);
+      job.phase = "done";
+      const callback = await wire.callback(job, origins);
+      const { headers, body } = callback;
+      // Nobody listens: it would be sent again, and is not missed here.
+      if (job.callbackUrl !== null) await fetch(job.callbackUrl, { method: "POST", headers, body }).catch(() => undefined);
+      return callback;
+    },
+    close: async () => {
+      const closed = servers.map(async (server) => new Promise((resolve) => server.close(resolve)));
+      // Hanging calls would keep them open for ever.
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(closed);
+    },
+  };
+}
+
+export function valueOf(told: ReadonlySet<string>, prefix: string): string | null {
+  return [...told].find((each) => each.startsWith(prefix))?.slice(prefix.length) ?? null;
+}
+
+export function fileUrl({ filesUrl }: Origins, { id }: QueuedJob): string {
+  return `${filesUrl}/files/${id}.mp4`;
+}
+
+function callOf<W extends string>(
+  { routes }: QueueWire<W>,
+  method: string,
+  path: string,
+): { call: SeenRequest["call"]; id: string; model: string } {
+  const file = /^\/files\/(?<id>[^/]+)\.mp4$/.exec(path)?.groups;
+  if (method === "GET" && file !== undefined) return { call: "download", id: file["id"] ?? "", model: "" };
+  for (const route of routes) {
+    const groups = method === route.method ? route.path.exec(path)?.groups : undefined;
+    if (groups !== undefined) return { call: route.call, id: groups["id"] ?? "", model: groups["model"] ?? "" };
+  }
+  return { call: "other", id: "", model: "" };
+}
+
+async function readJson(request: IncomingMessage): Promise<SeenRequest["body"]> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request) chunks.push(chunk as Uint8Array);
+  try {
+    const json: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    return typeof json === "object" ? (json as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function sendBody(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: Uint8Array,
+  told: ReadonlySet<string>,
+): Promise<void> {
+  const half = body.subarray(0, Math.floor(body.byteLength / 2));
+  const sent = told.has("wrong-length") || told.has("truncate") ? half : body;
+  const announced = told.has("wrong-length") ? half : body;
+  const length = told.has("no-length") ? {} : { "content-length": announced.byteLength };
+  response.writeHead(status, { "content-type": type, ...length });
+  const pieces = told.has("slow-body") ? SLOW_PIECES : 1;
+  const size = Math.ceil(sent.byteLength / pieces);
+  for (let piece = 0; piece < pieces; piece++) {
+    if (piece > 0) await delay(SLOW_PIECE_MS);
+    const part = sent.subarray(piece * size, (piece + 1) * size);
+    await new Promise<void>((resolve) => response.write(part, () => resolve()));
+  }
+  if (told.has("truncate")) response.destroy();
+  else response.end();
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  send(response, status, "application/json", JSON.stringify(body));
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type }).end(body);
+}
+
+function reset(response: ServerResponse): void {
+  response.socket?.resetAndDestroy();
+}
