@@ -9,13 +9,17 @@ process.env["LINK_SECRETS"] = "k1:test-link-secret";
 const NO_NETWORK = async (request: Request): Promise<Response> =>
   new Response(`tests have no network: ${new URL(request.url).host}`, { status: 599 });
 
+/** They compare files, and can write one: `npm run openapi`. */
+const CONTRACT_FILES = "test/contract/openapi*.test.ts";
+
 export default defineConfig({
   test: {
     silent: "passed-only",
     projects: [
       {
         // Pure decisions, what runs in Node anyway, and adapters over real sockets against emulated upstreams.
-        test: { name: "node", include: ["test/{core,cli,net,wires}/**/*.test.ts"] },
+        // A property's thousand runs take as long as the machine is busy.
+        test: { name: "node", testTimeout: 60_000, include: ["test/{core,cli,net,wires}/**/*.test.ts", CONTRACT_FILES] },
       },
       {
         // Objects, KV, R2, alarms and HTTP, in the runtime they are deployed to.
@@ -33,6 +37,7 @@ export default defineConfig({
           testTimeout: 30_000,
           hookTimeout: 30_000,
           include: ["test/{contract,durable,http,providers,service,stores,simulation}/**/*.test.ts"],
+          exclude: [CONTRACT_FILES],
           deps: { optimizer: { ssr: { enabled: true, include: ["mediabunny"] } } },
         },
       },

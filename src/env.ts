@@ -1,10 +1,13 @@
 // Bindings and settings, as wrangler.toml and the operator give them. Parsed once an isolate; what is wrong is said by name, at once.
 import { z } from "zod";
 import { parseApiKey } from "./core/api-key.ts";
+import { providersSetting, resolveProviders } from "./env-providers.ts";
 import { MODEL_NAMES, type ModelOverrides } from "./core/models.ts";
 import type { Limits } from "./core/quota.ts";
 import type { LinkKeys } from "./core/signing.ts";
+import type { ProviderHealth } from "./durable/provider-health.ts";
 import type { Registry } from "./durable/registry.ts";
+import type { TenantEvents } from "./durable/tenant-events.ts";
 import type { TenantLedger } from "./durable/tenant-ledger.ts";
 
 export interface Bindings {
@@ -13,6 +16,8 @@ export interface Bindings {
   /** Untyped: the types of RPC recurse without end over a provider's opaque operation. wire.ts gives it its port. */
   readonly VIDEO_TASK: DurableObjectNamespace;
   readonly TENANT_LEDGER: DurableObjectNamespace<TenantLedger>;
+  readonly TENANT_EVENTS: DurableObjectNamespace<TenantEvents>;
+  readonly PROVIDER_HEALTH: DurableObjectNamespace<ProviderHealth>;
   readonly REGISTRY: DurableObjectNamespace<Registry>;
   readonly SHIELD_ADDRESS: RateLimit;
   readonly SHIELD_TENANT: RateLimit;
@@ -34,7 +39,6 @@ export class SettingsError extends Error {
 }
 
 export type Settings = ReturnType<typeof parseSettings>;
-export type ProviderSettings = Settings["providers"][number];
 
 /** Throws SettingsError. */
 export function parseSettings(env: object) {
@@ -48,16 +52,7 @@ export function parseSettings(env: object) {
     const value: unknown = (env as Record<string, unknown>)[name];
     return typeof value === "string" ? value : "";
   };
-  const providers = data.PROVIDERS.map(({ api_key_secret, ...provider }, index) => {
-    if (secret(api_key_secret) === "")
-      problems.push(`PROVIDERS.${index}.api_key_secret: ${api_key_secret} is not set; it is to be a secret`);
-    if (!isAllowedBase(provider.base_url, local)) {
-      problems.push(`PROVIDERS.${index}.base_url: must be an https URL${local ? ", or http on loopback" : ""}`);
-    }
-    return { ...provider, base_url: provider.base_url.replace(/\/+$/, ""), api_key: secret(api_key_secret) };
-  });
-  if (new Set(providers.map(({ name }) => name)).size < providers.length)
-    problems.push("PROVIDERS: two providers have the same name");
+  const providers = resolveProviders(data.PROVIDERS, secret, local, problems);
   const s3 = allOrNone(
     {
       S3_ENDPOINT: data.S3_ENDPOINT,
@@ -144,21 +139,6 @@ const modelOverrides = z
     return Object.fromEntries(entries) as ModelOverrides;
   });
 
-const provider = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
-    .refine((name) => name !== "simulated", "simulated is built in"),
-  kind: z.literal("seed-style"),
-  base_url: z.url(),
-  api_key_secret: z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY"),
-  models: z.partialRecord(z.enum(MODEL_NAMES), z.string().min(1)).optional(),
-  priority: z.int().min(0).default(1),
-  median_seconds: z.number().min(1).optional(),
-  result_hosts: z.array(z.string().min(1)).optional(),
-  honours_idempotency_key: z.boolean().default(false),
-});
-
 /** A setting that holds JSON. Its default is JSON too, so that README can show it. */
 function json<Schema extends z.ZodType>(schema: Schema, fallback: string) {
   return z
@@ -202,7 +182,7 @@ const settingsSchema = z.object({
   LINK_TTL_SECONDS: integer(60, 7 * 86_400, 3_600),
   MAX_VIDEO_BYTES: integer(1, 5 * 2 ** 30, 2 * 2 ** 30),
   MODELS: json(modelOverrides, "{}"),
-  PROVIDERS: json(z.array(provider), "[]"),
+  PROVIDERS: json(providersSetting, "[]"),
   ENHANCER_BASE_URL: z.url().optional(),
   ENHANCER_MODEL: z.string().min(1).optional(),
   ENHANCER_API_KEY: z.string().min(1).optional(),
@@ -225,11 +205,6 @@ const settingsSchema = z.object({
     .refine((keys) => keys.every((key) => parseApiKey(key) !== null), "holds something that is not an API key"),
   DEMO_PLAN: json(plan, "{}"),
 });
-
-function isAllowedBase(base: string, local: boolean): boolean {
-  const { protocol, hostname } = new URL(base);
-  return protocol === "https:" || (local && protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname));
-}
 
 /** Settings that only make sense together; null where none is set. */
 function allOrNone<Name extends string>(group: Record<Name, string | undefined>, problems: string[]): Record<Name, string> | null {

@@ -6,7 +6,9 @@ import { internalError } from "./http/errors.ts";
 import { requestIdOf } from "./http/request-log.ts";
 import { wire, type House } from "./wire.ts";
 
+export { ProviderHealth } from "./durable/provider-health.ts";
 export { Registry } from "./durable/registry.ts";
+export { TenantEvents } from "./durable/tenant-events.ts";
 export { TenantLedger } from "./durable/tenant-ledger.ts";
 export { VideoTask } from "./durable/video-task.ts";
 

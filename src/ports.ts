@@ -8,10 +8,13 @@ import type { KeyRules, KeyUse } from "./core/key-rules.ts";
 import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
 import type { News } from "./core/news.ts";
 import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
+import type { PublicTask } from "./core/public-task.ts";
 import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { Result } from "./core/result.ts";
-import type { Attempt, Metadata, StoredVideo, Task, TaskSpec, Upload } from "./core/task.ts";
+import type { Quantiles } from "./core/latency.ts";
+import type { Attempt, AttemptReason, Lease, Metadata, Orphan, StoredVideo, Wait, Task, TaskSpec, Upload } from "./core/task.ts";
+import type { Delivery, Endpoint, EndpointChange, MessageLabel, SigningSecrets } from "./core/webhook.ts";
 
 /** Unix milliseconds. */
 export type Clock = () => number;
@@ -129,6 +132,27 @@ export interface VideoSource {
   readonly validator: string | null;
 }
 
+/** The adapter that an attempt was made with, and its credential; undefined: the operator has taken it out of the settings. */
+export type ProviderOf = (attempt: Pick<Attempt, "provider" | "credential">) => Provider | undefined;
+
+/**
+ * Reads one reference image, whatever it takes, and judges it by its first bytes. `ownHost`: the gateway's own. Throws RefusedError
+ * with `image_fetch_failed` or `image_invalid`; anything else thrown may pass.
+ */
+export type FetchImage = (url: string, ownHost: string, signal: AbortSignal) => Promise<ImageFile>;
+
+/** R2: the reference images of tasks under way, for wires that inline them. */
+export interface ImageStore {
+  put(task: StoreTarget, index: number, file: ImageFile): Promise<void>;
+  /** Null: it is not there. */
+  read(taskId: string, index: number): Promise<ImageFile | null>;
+  /** Removing what is not there is success. */
+  remove(taskId: string, count: number): Promise<void>;
+}
+
+/** Where a provider may call about one attempt: opaque, and good for a hint only. Null: the gateway cannot be called from outside. */
+export type CallbackUrlOf = (task: Pick<Task, "id" | "tenant" | "mode" | "base">, attempt: number) => Promise<string | null>;
+
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
   enhance(prompt: string, signal: AbortSignal): Promise<string>;
@@ -172,6 +196,8 @@ export type Shield = (key: string) => Promise<boolean>;
 export interface VideoMeta {
   readonly size: number;
   readonly etag: string;
+  /** Links of an earlier revision were revoked. */
+  readonly linkRevision: number;
 }
 
 /** One stored object as the sweep sees it. */
@@ -190,7 +216,7 @@ export type VideoRead =
       readonly range: { offset: number; length: number } | null;
     }
   | { readonly kind: "not_modified"; readonly meta: VideoMeta }
-  | { readonly kind: "unsatisfiable"; readonly size: number }
+  | { readonly kind: "unsatisfiable"; readonly meta: VideoMeta }
   | { readonly kind: "missing" };
 
 export interface ReadConditions {
@@ -215,6 +241,8 @@ export interface VideoStore {
   verify(taskId: string): Promise<StoredVideo | null>;
   read(taskId: string, conditions: ReadConditions): Promise<VideoRead>;
   head(taskId: string): Promise<VideoMeta | null>;
+  /** From then on links of an earlier revision are refused. The bytes stay what they are. False: there is no video (any more). */
+  revokeLinks(taskId: string, linkRevision: number, signal: AbortSignal): Promise<boolean>;
   /** Removes the video and gives up its unfinished upload. Removing what is not there is success. */
   remove(taskId: string, upload: Upload | null): Promise<void>;
   list(cursor: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; cursor: string | null }>;
@@ -228,8 +256,10 @@ export interface StoreTarget {
 
 /** Makes the links that tenants get. */
 export interface LinkSigner {
-  /** `base`: the gateway's own origin. */
-  sign(taskId: string, base: string, now: number): Promise<string>;
+  /** Whether links that are out can be made to stop working. */
+  readonly revocable: boolean;
+  /** `base`: the gateway's own origin. `lifeSeconds`: from now, to the second; else about as long as the operator's setting says. */
+  sign(video: Pick<PublicTask, "id" | "linkRevision">, base: string, now: number, lifeSeconds?: number): Promise<string>;
 }
 
 export interface ReserveAsk {
@@ -261,15 +291,9 @@ export type Reserved = (
   | { readonly kind: "earlier"; readonly id: string; readonly heldSince: number; readonly deadlineAt: number }
 ) & { readonly usage: Usage; readonly retentionMs: number };
 
-/** Paid upstream work that nobody gets. */
-export interface Orphan {
-  readonly attempt: Attempt;
-  readonly reason: FailureCode;
-}
-
 export type Settlement =
-  | { readonly kind: "charge"; readonly videoMs: number }
-  | { readonly kind: "release"; readonly orphan: Orphan | null }
+  | { readonly kind: "charge"; readonly videoMs: number; readonly orphans: readonly Orphan[] }
+  | { readonly kind: "release"; readonly orphans: readonly Orphan[] }
   /** The task never started, and never will. */
   | { readonly kind: "withdraw" };
 
@@ -369,9 +393,11 @@ export interface TaskPort {
   cancel(): Promise<Result<"stopped" | "passed_on", Refusal>>;
   /** Ends what is left of it now, not when its retention does. False: it has not ended yet. */
   discard(): Promise<boolean>;
+  /** Every link that is out stops working; fresh ones work. Only of a completed task. */
+  revokeLinks(): Promise<Result<null, Refusal>>;
 }
 
-/** A tenant's feed, as its streams read it. `seq` grows by one a piece of news. */
+/** A tenant's feed, as its streams read it. `seq` grows with each piece of news; a number left out was none of the feed's. */
 export interface FeedPage {
   readonly news: readonly (News & { readonly seq: number })[];
   /** The newest there is, whether or not it is in the page; 0: none yet. */
@@ -380,13 +406,142 @@ export interface FeedPage {
   readonly oldest: number;
 }
 
-/** One tenant's events in one mode: the feed, webhook endpoints and their deliveries. */
+/** One webhook on its way out. */
+export interface WebhookMessage extends MessageLabel {
+  readonly url: string;
+  /** The gateway's own, where no webhook may go. */
+  readonly ownHost: string;
+  readonly body: string;
+  /** Each signs, the newest first. */
+  readonly secrets: readonly string[];
+}
+
+export type WebhookAnswer =
+  | {
+      readonly kind: "answered";
+      readonly status: number;
+      readonly retryAfterMs: number | null;
+      /** How the reply begins, as far as it has come when the signal ends it. */
+      readonly excerpt: (signal: AbortSignal) => Promise<string>;
+    }
+  /** Nothing was sent: the URL may not be used (any more). */
+  | { readonly kind: "not_allowed" };
+
+/** Throws where no answer came. */
+export type SendWebhook = (message: WebhookMessage, signal: AbortSignal) => Promise<WebhookAnswer>;
+
+/** A delivery with what it tells. */
+export interface DeliveryView {
+  readonly delivery: Delivery;
+  readonly news: News;
+  readonly createdAt: number;
+}
+
+/** Which deliveries; null: whichever. */
+export interface DeliveryFilter {
+  /** `task`: only to tasks' own webhooks. */
+  readonly to: { readonly endpointId: string } | "task" | null;
+  readonly task: string | null;
+  readonly state: Delivery["state"] | null;
+}
+
+/** One tenant's events in one mode: the feed, webhook endpoints and their deliveries. What changes something may be repeated. */
 export interface EventsPort {
   /** Repeatable: the same task and type is the same news. Returns as soon as it is on record; deliveries go their own way. */
   publish(news: readonly News[]): Promise<void>;
   /** What came after `seq`, the oldest first. */
   feed(seq: number, limit: number): Promise<FeedPage>;
+  endpoints(): Promise<readonly Endpoint[]>;
+  addEndpoint(endpoint: Endpoint): Promise<Result<Endpoint, Refusal>>;
+  changeEndpoint(id: string, change: EndpointChange): Promise<Result<Endpoint, Refusal>>;
+  /** Its deliveries stay on record. False: there is none. */
+  removeEndpoint(id: string): Promise<boolean>;
+  /** `overlapMs`: how long the secret before it signs too. */
+  rollSecret(id: string, fresh: string, overlapMs: number): Promise<Result<Endpoint, Refusal>>;
+  /** What messages to tasks' own webhooks are signed with. */
+  taskSecrets(): Promise<SigningSecrets>;
+  rollTaskSecret(fresh: string, overlapMs: number): Promise<SigningSecrets>;
+  /** Sends it now, once, and tells how that went. */
+  tryOut(endpointId: string, sample: News): Promise<Result<DeliveryView, Refusal>>;
+  /** Newest first, before the delivery `after`. */
+  deliveries(filter: DeliveryFilter, after: string | null, limit: number): Promise<Result<DeliveryView[], Refusal>>;
+  delivery(id: string): Promise<DeliveryView | null>;
+  /** Begins a new round of tries, whatever became of the last one. */
+  replay(id: string): Promise<Result<DeliveryView, Refusal>>;
+  /** The same for what an endpoint has missed, the oldest first; not all at once where it is very much. */
+  replayFailed(endpointId: string): Promise<Result<{ readonly count: number; readonly more: boolean }, Refusal>>;
+  /** The cron's look: re-arms a lost alarm. */
+  tend(): Promise<void>;
 }
+
+/** A task's wish for a place at a provider. */
+export interface LeaseAsk {
+  readonly task: string;
+  readonly tenant: string;
+  /** The provider's name for the model. */
+  readonly model: string;
+  /** Those of the route's credentials that the task may try now. */
+  readonly credentials: readonly string[];
+  /** Since when it waits, in unix milliseconds. */
+  readonly since: number;
+  /** When the place is free again at the latest, should nobody give it back. */
+  readonly until: number;
+}
+
+export type LeaseReply =
+  | { readonly kind: "granted"; readonly lease: Lease }
+  /** No room, or not to be asked for now. `startsAt`: when its turn will be, as far as can be told; null: it cannot. */
+  | { readonly kind: "refused"; readonly wait: Wait; readonly startsAt: number | null };
+
+export interface LeaseEnd {
+  readonly task: string;
+  readonly credential: string;
+  readonly model: string;
+  /** Null: it was completed. */
+  readonly reason: AttemptReason | null;
+  /** Of a completed generation, from the submit until the provider was done. */
+  readonly durationMs: number | null;
+  /** When a busy provider wants to be asked again; null: it did not say, or was not busy. */
+  readonly retryAt: number | null;
+}
+
+/** What the operator allows a provider, by its settings. */
+export interface ProviderLimits {
+  /** Tasks at a time; null: as many as come. */
+  readonly concurrency: number | null;
+  readonly perMinute: number | null;
+}
+
+export interface HealthView {
+  /** By an operator, until it is let go. */
+  readonly isHeld: boolean;
+  readonly breaker: "closed" | "open" | "half_open" | "ramping";
+  /** Unix milliseconds; null: nothing is held back. */
+  readonly openUntil: number | null;
+  readonly leases: number;
+  readonly waiting: number;
+  /** Credentials that were refused, by name, and until when they are left alone. */
+  readonly spent: readonly {
+    readonly credential: string;
+    readonly why: "unauthorized" | "out_of_credit";
+    readonly until: number;
+  }[];
+  /** For each of its models, what the last generations took. */
+  readonly quantiles: Readonly<Record<string, Quantiles>>;
+}
+
+/** One provider's breaker, places and speed: one call before a submit and one when the task has left it. */
+export interface HealthPort {
+  /** Repeatable: a task that holds a place keeps it. */
+  acquire(ask: LeaseAsk, limits: ProviderLimits): Promise<LeaseReply>;
+  /** Repeatable. */
+  release(end: LeaseEnd): Promise<void>;
+  view(): Promise<HealthView>;
+  /** By an operator: held back until it is opened again, or let go now. */
+  hold(isHeld: boolean): Promise<void>;
+}
+
+export type HealthOf = (provider: string) => HealthPort;
 
 export interface TenantRef {
   readonly tenant: string;

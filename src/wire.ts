@@ -2,28 +2,36 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Mode } from "./core/api-key.ts";
 import { catalogue } from "./core/models.ts";
-import type { Route } from "./core/routing.ts";
-import { parseSettings, type Bindings, type ProviderSettings, type Settings } from "./env.ts";
+import { parseSettings, type Bindings, type Settings } from "./env.ts";
 import { consoleTelemetry } from "./stores/telemetry.ts";
 import { isAddressIn, isAddressRange } from "./net/address-ranges.ts";
 import { alertSender } from "./net/alerts.ts";
-import { judgePublicUrl, judgeWebhookUrl as judgeWebhook } from "./net/url-policy.ts";
-import type { BooksOf, Enhancer, EventsOf, JudgeUrl, LedgerOf, Provider, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
+import { imageFetcher } from "./net/image-fetch.ts";
+import { judgePublicUrl, judgeWebhookUrl as judgeUrlOf } from "./net/url-policy.ts";
+import { webhookSender } from "./net/webhook-sender.ts";
+import type { BooksOf, Enhancer, EventsOf, HealthOf, JudgeUrl, LedgerOf, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
 import { builtinEnhancer } from "./providers/enhancer-builtin.ts";
 import { chatEnhancer } from "./providers/enhancer-chat.ts";
 import { workersAiEnhancer } from "./providers/enhancer-workers-ai.ts";
-import { seedStyle } from "./providers/seed-style.ts";
-import { simulated } from "./providers/simulated.ts";
 import { accounts } from "./service/accounts.ts";
 import { authenticator } from "./service/authenticate.ts";
 import { sweep, type SweepReport } from "./service/cleanup.ts";
+import { deliverer } from "./service/deliver.ts";
+import { contentReader } from "./service/content.ts";
 import { files } from "./service/files.ts";
+import { videoLinks } from "./service/links.ts";
+import { callbacks } from "./service/callbacks.ts";
 import { currentModels } from "./service/models.ts";
 import { operator } from "./service/operator/operator.ts";
+import { taskTokens } from "./service/task-tokens.ts";
 import { seedDemoTenant } from "./service/tenancy.ts";
 import { videos } from "./service/videos.ts";
+import { watch } from "./service/watch.ts";
+import { providerTable } from "./wire-providers.ts";
+import { webhooks } from "./service/webhooks.ts";
 import { signedLinks } from "./stores/links.ts";
 import { presigner } from "./stores/presign.ts";
+import { r2Images } from "./stores/images.ts";
 import { kvTenants } from "./stores/tenants.ts";
 import { r2Videos } from "./stores/videos.ts";
 
@@ -52,12 +60,14 @@ function build(env: Bindings) {
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
   const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const registry = registryOf(env);
-  const routes = routesOf(settings);
-  const eventsOf: EventsOf = () => ({
-    publish: async () => undefined,
-    feed: async () => ({ news: [], latest: 0, oldest: 0 }),
-  });
-  const judgeWebhookUrl: JudgeUrl = (url, ownHost) => judgeWebhook(url, [ownHost, ...ownHosts(settings)], settings.local);
+  const { routes, providerOf, limitsOf } = providerTable(settings.providers, settings.local, clock);
+  const eventsOf: EventsOf = (tenant, mode) => env.TENANT_EVENTS.getByName(`${tenant}/${mode}`);
+  const links = settings.s3
+    ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
+    : signedLinks(settings.linkKeys, settings.linkTtlSeconds);
+  const healthOf: HealthOf = (provider) => env.PROVIDER_HEALTH.getByName(provider);
+  const judgeTenantUrl: JudgeUrl = (url, ownHost) => judgeUrlOf(url, [ownHost, ...ownHosts(settings)], settings.local);
+  const callbackService = callbacks({ taskOf, providerOf, secrets: settings.taskIdSecrets, publicUrl: settings.publicUrl });
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
     sweep({ registry, ledgerOf, videos: store }, clock(), dryRun);
@@ -72,7 +82,14 @@ function build(env: Bindings) {
     ledgerOf,
     taskOf,
     eventsOf,
-    providers: providersOf(settings, clock),
+    deliver: deliverer({ send: webhookSender(judgeTenantUrl), links, clock }),
+    providerOf,
+    limitsOf,
+    healthOf,
+    images: r2Images(env.VIDEOS),
+    fetchImage: imageFetcher(judgeTenantUrl),
+    callbackUrlOf: callbackService.urlOf,
+    callbacks: callbackService,
     telemetry: consoleTelemetry(env.USAGE, alertSender(settings.alertUrl, clock, keepAlive)),
     booksOf,
     registry,
@@ -94,18 +111,42 @@ function build(env: Bindings) {
       tenants,
       ledgerOf,
       taskOf,
-      links: settings.s3
-        ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
-        : signedLinks(settings.linkKeys, settings.linkTtlSeconds),
+      links,
       enhancers: enhancersOf(env, settings),
-      judgeWebhookUrl,
+      judgeWebhookUrl: judgeTenantUrl,
       judgeImageUrl: (url, ownHost) => judgePublicUrl(url, [ownHost, ...ownHosts(settings)]),
       taskIdSecrets: settings.taskIdSecrets,
       clock,
       randomBytes,
     }),
+    content: contentReader({ videos: store, taskOf, taskIdSecrets: settings.taskIdSecrets, clock }),
+    watch: watch({
+      taskOf,
+      eventsOf,
+      links,
+      taskIdSecrets: settings.taskIdSecrets,
+      clock,
+      sleep: async (ms, signal) => scheduler.wait(ms, { signal }).catch(() => undefined),
+    }),
+    taskTokens: taskTokens({
+      tenants,
+      booksOf,
+      taskOf,
+      taskIdSecrets: settings.taskIdSecrets,
+      addressShield: shield(env.SHIELD_ADDRESS),
+      tenantShield: shield(env.SHIELD_TENANT),
+      clock,
+    }),
     files: files({ videos: store, linkKeys: settings.linkKeys, clock }),
+    videoLinks: videoLinks({
+      taskOf,
+      links,
+      linkTtlSeconds: settings.linkTtlSeconds,
+      taskIdSecrets: settings.taskIdSecrets,
+      clock,
+    }),
     accounts: accounts({ booksOf }),
+    webhooks: webhooks({ eventsOf, judgeWebhookUrl: judgeTenantUrl, links, clock, randomBytes }),
     runSweep,
     operator: operator({
       registry,
@@ -116,11 +157,14 @@ function build(env: Bindings) {
       isAddressRange,
       catalogue: table,
       taskIdSecrets: settings.taskIdSecrets,
-      providers: settings.providers.map(({ name, kind, priority, models: map }) => ({
+      healthOf,
+      providers: settings.providers.map(({ name, kind, priority, models: map, region = null }) => ({
         name,
         kind,
         priority,
         models: map === undefined ? null : Object.keys(map),
+        region,
+        limits: limitsOf(name),
       })),
       runSweep,
       doctor: {
@@ -172,38 +216,6 @@ function shield(binding: RateLimit): Shield {
       return true;
     }
   };
-}
-
-/** Every test key has the simulated provider and no other; live keys have what the operator configured. */
-function routesOf(settings: Settings): Route[] {
-  const live = settings.providers.map(({ name, priority, models, median_seconds: seconds }): Route => ({
-    provider: name,
-    mode: "live",
-    priority,
-    models: models ?? null,
-    medianMs: seconds === undefined ? null : seconds * 1000,
-  }));
-  return [{ provider: "simulated", mode: "test", priority: 0, models: null, medianMs: simulated.MEDIAN_MS }, ...live];
-}
-
-function providersOf(settings: Settings, clock: () => number): ReadonlyMap<string, Provider> {
-  const configured = settings.providers.map((each): [string, Provider] => [each.name, providerOf(each, settings.local)]);
-  return new Map([["simulated", simulated.provider(clock)], ...configured]);
-}
-
-function providerOf(settings: ProviderSettings, local: boolean): Provider {
-  switch (settings.kind) {
-    case "seed-style":
-      return seedStyle({
-        baseUrl: settings.base_url,
-        credential: settings.api_key,
-        resultHosts: settings.result_hosts ?? null,
-        allowLoopback: local,
-        honoursIdempotencyKey: settings.honours_idempotency_key,
-        region: null,
-        storageUri: null,
-      });
-  }
 }
 
 function enhancersOf(env: Bindings, { enhancer }: Settings): Record<Mode, Enhancer | null> {

@@ -7,6 +7,8 @@ export type Refusal =
   | { kind: "invalid_api_key" }
   | { kind: "api_key_revoked" }
   | { kind: "api_key_expired" }
+  | { kind: "invalid_task_token" }
+  | { kind: "task_token_expired" }
   | { kind: "account_suspended" }
   | { kind: "insufficient_scope"; needed: string }
   | { kind: "model_not_allowed"; model: string; allowed: readonly string[] }
@@ -14,6 +16,10 @@ export type Refusal =
   | { kind: "too_many_images"; model: string; max: number; given: number }
   | { kind: "image_url_not_allowed"; index: number; why: string }
   | { kind: "webhook_url_not_allowed"; why: string }
+  | { kind: "webhook_not_found" }
+  | { kind: "webhook_disabled" }
+  | { kind: "delivery_not_found" }
+  | { kind: "limit_reached"; what: string; max: number }
   | { kind: "retention_not_allowed"; max: number }
   | { kind: "insufficient_quota"; needed: number; available: number }
   | { kind: "key_budget_exceeded"; needed: number; available: number }
@@ -30,6 +36,7 @@ export type Refusal =
   | { kind: "tenant_not_found" }
   | { kind: "key_not_found" }
   | { kind: "orphan_not_found" }
+  | { kind: "provider_not_found" }
   | { kind: "name_not_confirmed"; name: string }
   | { kind: "invalid_ip_range"; index: number }
   | { kind: "adjustment_too_large"; available: number }
@@ -37,9 +44,13 @@ export type Refusal =
   | { kind: "task_not_ended" }
   | { kind: "task_not_cancellable"; why: "ended" | "handing_over" | "copying" | "provider" }
   | { kind: "invalid_cursor" }
+  | { kind: "video_not_ready"; why: "under_way" | "failed" }
+  | { kind: "links_not_revocable" }
+  | { kind: "links_not_revoked" }
   | { kind: "video_expired" }
   | { kind: "invalid_signature" }
   | { kind: "url_expired" }
+  | { kind: "link_revoked" }
   | { kind: "range_not_satisfiable"; size: number }
   | { kind: "provider_unavailable"; model: string }
   | { kind: "auth_unavailable" }
@@ -48,6 +59,8 @@ export type Refusal =
 /** Why a task failed, as tenants see it. Providers' own words never get this far. */
 export type FailureCode =
   | "content_policy"
+  | "image_fetch_failed"
+  | "image_invalid"
   | "upstream_rejected"
   | "upstream_ambiguous"
   | "upstream_lost"
@@ -62,6 +75,9 @@ export type FailureCode =
 const FAILURE_SENTENCES: Record<FailureCode, string> = {
   content_policy:
     "The provider's content policy refused this prompt or one of its images. Change the prompt and create a new task.",
+  image_fetch_failed: "One of the images could not be fetched. Check that its URL can be read by everybody, and create a new task.",
+  image_invalid:
+    "One of the images is not a JPEG, PNG or WebP file, or is larger than ten megabytes. Change it and create a new task.",
   upstream_rejected: "No provider accepted this request. Change the parameters, or try another model.",
   upstream_ambiguous:
     "The connection to the provider broke while the task was being handed over, and it cannot be told whether it was accepted. It was not sent again, so that nothing is generated twice. Create a new task.",

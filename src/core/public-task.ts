@@ -11,6 +11,8 @@ export interface PublicTask {
   readonly metadata: Metadata;
   readonly aspectRatio: AspectRatio | null;
   readonly upsample: boolean;
+  /** Held for it, and charged once it is completed. */
+  readonly credits: number;
   readonly status: "pending" | "processing" | "completed" | "failed";
   /** Unix seconds; never goes back. */
   readonly statusChangedAt: number;
@@ -18,6 +20,8 @@ export interface PublicTask {
   readonly prompt: string;
   /** A fresh signed link; null but on a completed task. */
   readonly videoUrl: string | null;
+  /** What its links carry; 0 but on a completed task whose links were revoked. */
+  readonly linkRevision: number;
   /** What was made; null but on a completed task. */
   readonly video: StoredVideo | null;
   /** Unix seconds: until when an ended task is kept; null while it has not ended. */
@@ -33,10 +37,12 @@ export function publicTask(task: Task, videoUrl: string | null): PublicTask {
     metadata: task.metadata,
     aspectRatio: task.generation.aspectRatio,
     upsample: task.generation.upsample,
+    credits: task.credits,
     status: publicStatus(task),
     statusChangedAt: Math.floor(task.since / 1000),
     prompt: task.prompt,
     videoUrl,
+    linkRevision: task.status === "completed" ? task.linkRevision : 0,
     video: task.status === "completed" ? task.video : null,
     expiresAt: isTerminal(task) ? Math.floor(task.expiresAt / 1000) : null,
     error: task.status === "failed" ? { code: task.reason, message: describeFailure(task.reason) } : null,
@@ -46,8 +52,8 @@ export function publicTask(task: Task, videoUrl: string | null): PublicTask {
 export function publicStatus(task: Task): PublicTask["status"] {
   switch (task.status) {
     case "queued":
-    case "submitting":
-      return "pending";
+    case "submitting": // What a provider worked on once never goes back, whoever works on it next.
+      return task.attempts.some(({ outcome }) => outcome === "failed" || outcome === "abandoned") ? "processing" : "pending";
     case "running":
     case "storing":
     case "settling": // The end is told when the money has followed it, not before.

@@ -1,21 +1,42 @@
 // Which provider serves a task next.
+import { jitterOf } from "./backoff.ts";
 import type { ModelName } from "./models.ts";
-import type { Task } from "./task.ts";
+import type { Attempt, Task, Wait } from "./task.ts";
 import type { Mode } from "./api-key.ts";
 
-/** A provider and what it calls our models. Lower priority numbers go first. */
+/** A provider and what it calls our models. Lower priority numbers go first; among equals, tasks are spread by weight. */
 export interface Route {
   readonly provider: string;
   readonly mode: Mode;
   readonly priority: number;
+  readonly weight: number;
   /** Public to upstream model names; null: every model, by its public name. */
   readonly models: Readonly<Record<string, string>> | null;
   /** How long this provider usually takes, in milliseconds; null: as the catalogue says. */
   readonly medianMs: number | null;
+  /** What tenants may call it by when they choose; never its name. */
+  readonly tags: readonly string[];
+  /** The names of its secrets; any of them may serve. */
+  readonly credentials: readonly string[];
+  /** Whether it takes images as URLs or inlined. */
+  readonly images: "url" | "inline";
+  /** Whether a place is asked for before a submit: its breaker, its slots and what is known of its speed. */
+  readonly leased: boolean;
+  /** Whether a submit of unknown outcome may be repeated under its reference. */
+  readonly resubmits: boolean;
+  /** Whether it says itself when something happens. */
+  readonly hinted: boolean;
+  /** Its 95th percentile times this, and a task counts as stuck there; null: only at its deadline. */
+  readonly overdueFactor: number | null;
+  /** US cents a video; null: not known. */
+  readonly costCents: number | null;
 }
 
 /** How many clean refusals a route may give one task before the task counts as refused. */
 const REFUSALS_A_ROUTE = 3;
+
+/** What of a task decides where it goes. */
+export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route"> & { readonly waits?: readonly Wait[] };
 
 export function routesFor(routes: readonly Route[], mode: Mode, model: ModelName): Route[] {
   return routes.filter((route) => route.mode === mode && upstreamModel(route, model) !== null);
@@ -25,31 +46,68 @@ export function upstreamModel(route: Route, model: ModelName): string | null {
   return route.models === null ? model : (route.models[model] ?? null);
 }
 
-/** A route, and the time from which on it may be tried: now or before, unless it asked to be left alone for a while. */
+/** A route, the time from which on it may be tried (now or before, unless it asked to be left alone), and the credentials to do it with. */
 export interface Choice {
   readonly route: Route;
   readonly readyAt: number;
+  readonly credentials: readonly string[];
 }
 
 /**
  * The route to try next: one that may be tried now before one that may not yet, then the least often refused for this task, then by
- * priority. Null when every one refused it for good. "Later" (busy, limited) costs a route its turn only, never its place, and its wait
- * is its own: no other route waits for it.
+ * priority, then by weight. Null when every one refused it for good. "Later" (busy, limited) costs a route its turn only, never its
+ * place, and its wait is its own: no other route waits for it.
  */
-export function chooseRoute(routes: readonly Route[], task: Task, now: number): Choice | null {
+export function chooseRoute(routes: readonly Route[], task: Routed, now: number): Choice | null {
   const [best] = routesFor(routes, task.mode, task.generation.model)
-    .map((route) => ({ route, readyAt: readyAt(route, task), ...countRefusals(route, task) }))
-    .filter(({ hard }) => hard < REFUSALS_A_ROUTE)
-    .sort((a, b) => Math.max(a.readyAt, now) - Math.max(b.readyAt, now) || a.all - b.all || a.route.priority - b.route.priority);
-  return best === undefined ? null : { route: best.route, readyAt: best.readyAt };
+    .filter((route) => isWanted(route, task) && !isSpent(route, task))
+    .map((route) => ({ ...choiceOf(route, task, now), refusals: countRefusals(route, task), lot: lotOf(route, task.id) }))
+    .sort(
+      (a, b) =>
+        Math.max(a.readyAt, now) - Math.max(b.readyAt, now) ||
+        a.refusals - b.refusals ||
+        a.route.priority - b.route.priority ||
+        a.lot - b.lot,
+    );
+  return best === undefined ? null : { route: best.route, readyAt: best.readyAt, credentials: best.credentials };
 }
 
-function readyAt(route: Route, task: Task): number {
-  return task.attempts.findLast((attempt) => attempt.provider === route.provider)?.retryAt ?? 0;
+/** Whether the task's tenant lets it go there. */
+function isWanted({ provider, tags }: Route, { route: { fallback, only }, attempts }: Routed): boolean {
+  const first = attempts[0];
+  const stays = fallback || first === undefined || first.provider === provider;
+  return stays && (only === null || tags.some((tag) => only.includes(tag)));
 }
 
-function countRefusals(route: Route, task: Task): { hard: number; all: number } {
-  const mine = task.attempts.filter((attempt) => attempt.provider === route.provider);
+/** A route that gave the task up, or was given up, has had its chance. */
+function isSpent(route: Route, task: Routed): boolean {
+  const mine = attemptsOn(route, task);
   const hard = mine.filter(({ outcome }) => outcome === "refused").length;
-  return { hard, all: hard + mine.filter(({ outcome }) => outcome === "busy").length };
+  return hard >= REFUSALS_A_ROUTE || mine.some(({ outcome }) => outcome === "failed" || outcome === "abandoned");
+}
+
+/** Each credential has waits of its own; the route is ready when the first of them is. */
+function choiceOf(route: Route, task: Routed, now: number): Choice {
+  const waitedFor = task.waits?.find(({ provider }) => provider === route.provider)?.until ?? 0;
+  const mine = attemptsOn(route, task);
+  const ready = route.credentials.map((credential) => ({
+    credential,
+    at: Math.max(mine.findLast((attempt) => attempt.credential === credential)?.retryAt ?? 0, waitedFor),
+  }));
+  const readyAt = Math.min(...ready.map(({ at }) => at));
+  const credentials = ready.filter(({ at }) => at <= Math.max(readyAt, now)).map(({ credential }) => credential);
+  return { route, readyAt, credentials };
+}
+
+function countRefusals(route: Route, task: Routed): number {
+  return attemptsOn(route, task).filter(({ outcome }) => outcome === "refused" || outcome === "busy").length;
+}
+
+function attemptsOn({ provider }: Route, { attempts }: Routed): readonly Attempt[] {
+  return attempts.filter((attempt) => attempt.provider === provider);
+}
+
+/** Weighted rendezvous: over many tasks each route is first as often as its weight says, and the same task finds the same order again. */
+function lotOf({ provider, weight }: Route, id: string): number {
+  return -Math.log(1 - jitterOf(`${id}/${provider}`)) / weight;
 }

@@ -3,11 +3,12 @@
 import { backoff } from "./backoff.ts";
 import { hasUntoldNews, untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
-import { closeAttempt, failing, moved } from "./task-moves.ts";
+import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { lastAttempt } from "./task.ts";
 import type {
   Attempt,
+  AttemptReason,
   CompletedTask,
   FailedTask,
   QueuedTask,
@@ -20,6 +21,10 @@ import type {
 
 export type Effect =
   | { kind: "none" }
+  /** Fetch its images, for a wire that inlines them. */
+  | { kind: "prepare"; task: QueuedTask }
+  /** Ask the provider's health for a place. */
+  | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask }
   | { kind: "submit"; attempt: Attempt; task: SubmittingTask }
   | { kind: "poll"; provider: string; task: RunningTask }
   | { kind: "cancel"; provider: string; task: RunningTask }
@@ -33,6 +38,10 @@ export type Effect =
 export const STORE_TRIES = 8;
 const PURGE_RETRY_MS = 60_000;
 const LAST_POLL_RETRY_MS = 30_000;
+/** Longer than any image may take to be fetched. */
+const PREPARE_MS = 90_000;
+const LEASE_MS = 10_000;
+const RESUBMIT_CAP_MS = 30_000;
 const CANCEL_RETRY_MS = 5_000;
 const SETTLE_CAP_MS = 60_000;
 const ANNOUNCE_CAP_MS = 10 * 60_000;
@@ -55,11 +64,12 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
   switch (task.status) {
     case "queued":
       return now < dueAt(task) ? waiting(task, now, dueAt(task)) : beginSubmit(task, now, routes);
-    case "submitting": // The intent is on record and no answer is: we died in between, and the provider may be at work.
-      return beginSettle(failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now), now);
+    case "submitting":
+      return beginAgain(task, now, routes);
     case "running":
       if (task.cancel === "asked") return beginCancel(task, now);
-      return now < dueAt(task) ? waiting(task, now, dueAt(task)) : beginPoll(task, now);
+      if (now < dueAt(task)) return waiting(task, now, dueAt(task));
+      return beginInstead(task, now, routes) ?? beginPoll(task, now);
     case "storing":
       return now < task.notBefore ? waiting(task, now, task.notBefore) : beginStore(task, now);
     case "settling":
@@ -73,15 +83,50 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
 }
 
 /** What follows in the same wake from the step that was just taken; null: nothing. What could not be done waits for its next look. */
-export function followUp(task: Task, step: Effect, now: number): FollowUp | null {
+export function followUp(task: Task, step: Effect, now: number, routes: readonly Route[]): FollowUp | null {
   if (step.kind === "announce" || (step.kind === "settle" && task.status === "settling")) return null;
   if (task.status === "settling") return beginSettle(task, now);
+  if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
   const news = untoldNews(task);
   return news.length === 0 ? null : { task, effect: { kind: "announce", news, task }, again: null };
 }
 
-export function isFollowedUp(task: Task): boolean {
-  return task.status === "settling" || hasUntoldNews(task);
+/** Whether what is due next is done in this very wake. */
+export function isFollowedUp(task: Task, step: Effect): boolean {
+  return task.status === "settling" || hasUntoldNews(task) || (task.status === "queued" && hasMoved(task, step));
+}
+
+/** Whether the step has brought a queued task further, so that the next one may begin at once. */
+function hasMoved(task: QueuedTask, step: Effect): boolean {
+  switch (step.kind) {
+    case "prepare":
+      return task.images !== null;
+    case "lease":
+      return task.lease !== null || task.waits.some(({ provider }) => provider === step.provider);
+    case "poll":
+    case "store":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A place at a provider that a task has left: what came of it there, for the provider's health. Null: it has left none. */
+export function leftPlace(before: Task, after: Task, now: number): LeftPlace | null {
+  const held = before.status === "submitting" || before.status === "running" || before.status === "storing";
+  if (!held || after.status === "submitting" || after.status === "running" || after.status === "storing") return null;
+  const attempt = after.attempts[before.attempts.length - 1] ?? lastAttempt(before);
+  const done = after.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
+  const ending = after.status === "settling" ? after.outcome : null;
+  const reason = ending?.kind === "failed" ? ending.reason : (attempt.reason ?? null);
+  return { attempt, reason, durationMs: ending?.kind === "completed" ? Math.max(done - attempt.startedAt, 0) : null };
+}
+
+/** `reason` null: it was completed, in `durationMs`. */
+export interface LeftPlace {
+  readonly attempt: Attempt;
+  readonly reason: AttemptReason | null;
+  readonly durationMs: number | null;
 }
 
 /** Why a task cannot be cancelled any more; null: it can. `passesOn`: its provider can be asked to stop. */
@@ -102,6 +147,12 @@ export function cancelRefusal(task: Task, passesOn: boolean): "ended" | "handing
   }
 }
 
+/** Whether it ended, or is just ending, because somebody wished so. */
+export function isCancelled(task: Task): boolean {
+  const reason = task.status === "settling" && task.outcome.kind === "failed" ? task.outcome.reason : null;
+  return (task.status === "failed" ? task.reason : reason) === "cancelled";
+}
+
 /** Nothing is due; what has happened meanwhile is told. */
 function waiting(task: Task, now: number, until: number): Begun {
   const news = untoldNews(task);
@@ -116,16 +167,61 @@ function beginCancel(task: RunningTask, now: number): Begun {
 }
 
 function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): Begun {
-  if (now >= task.deadlineAt) return beginSettle(failing(task, "queue_timeout", now), now);
+  if (now >= task.deadlineAt) return beginSettle(failing(task, task.lastReason ?? "queue_timeout", now), now);
   const choice = chooseRoute(routes, task, now);
   const model = choice && upstreamModel(choice.route, task.generation.model);
-  if (choice === null || model === null) return beginSettle(failing(task, "upstream_rejected", now), now);
+  if (choice === null || model === null) {
+    return beginSettle(failing(task, task.lastReason ?? "upstream_rejected", now), now);
+  }
+  const { route, credentials } = choice;
   if (choice.readyAt > now) return waiting(task, now, Math.min(choice.readyAt, task.deadlineAt));
-  const { route } = choice;
-  const medianMs = route.medianMs ?? task.medianMs;
-  const attempt: Attempt = { provider: route.provider, model, startedAt: now, medianMs, outcome: "open" };
+  if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
+    return { task, effect: { kind: "prepare", task }, again: now + PREPARE_MS };
+  }
+  const lease = task.lease?.provider === route.provider ? task.lease : null;
+  if (route.leased && lease === null) {
+    return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: now + LEASE_MS };
+  }
+  const quantiles = lease?.quantiles ?? null;
+  const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
+  const p95 = quantiles?.at(-1);
+  const attempt: Attempt = {
+    provider: route.provider,
+    credential: lease?.credential ?? credentials[0] ?? "",
+    model,
+    startedAt: now,
+    latency: { medianMs: median, quantiles },
+    hinted: route.hinted,
+    overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
+    costCents: route.costCents,
+    outcome: "open",
+  };
   const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...forgetful(task.attempts), attempt] };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
+}
+
+/** The intent is on record and no answer is: we died in between, and the provider may be at work. */
+function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[]): Begun {
+  const attempt = lastAttempt(task);
+  const repeats = routes.some(({ provider, resubmits }) => provider === attempt.provider && resubmits);
+  if (repeats && now < task.deadlineAt) {
+    return {
+      task,
+      effect: { kind: "submit", attempt, task },
+      again: Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt),
+    };
+  }
+  return beginSettle(failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now), now);
+}
+
+/** A job that takes far longer than its like is given up, if another route is ready for the task; null: it is not, or none is. */
+function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): Begun | null {
+  const { overdueAt } = lastAttempt(task);
+  if (overdueAt === null || now < overdueAt || now >= task.deadlineAt || task.cancel !== "unasked" || !task.route.fallback)
+    return null;
+  const given = handedOn(task, "abandoned", "timeout", now);
+  const choice = chooseRoute(routes, given, now);
+  return choice !== null && choice.readyAt <= now ? beginSubmit(given, now, routes) : null;
 }
 
 function beginPoll(task: RunningTask, now: number): Begun {

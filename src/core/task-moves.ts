@@ -1,7 +1,8 @@
 // What the task machine's two halves share: a task in another state, with what every state keeps.
 import type { FailureCode } from "./errors.ts";
-import { lastAttempt } from "./task.ts";
-import type { Attempt, Common, Outcome, RunningTask, SettlingTask, SubmittingTask, Task } from "./task.ts";
+import { publicStatus } from "./public-task.ts";
+import { lastAttempt, requeued } from "./task.ts";
+import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, Task } from "./task.ts";
 
 /** A task that is refused for half an hour comes by often; the first and the latest of it is what helps. */
 const TIMELINE_LENGTH = 60;
@@ -12,12 +13,22 @@ export function laterOf(task: Task, now: number): number {
 }
 
 export function closeAttempt(
-  task: SubmittingTask | RunningTask,
+  task: Task,
   outcome: Attempt["outcome"],
-  retryAt?: number,
+  more: Pick<Partial<Attempt>, "retryAt" | "reason"> = {},
 ): readonly Attempt[] {
-  const closed = { ...lastAttempt(task), outcome, ...(retryAt !== undefined && { retryAt }) };
-  return [...task.attempts.slice(0, -1), closed];
+  return [...task.attempts.slice(0, -1), { ...lastAttempt(task), outcome, ...more }];
+}
+
+/** To another provider, if there is one: the last attempt has come to nothing that is the prompt's fault. */
+export function handedOn(
+  task: RunningTask | StoringTask,
+  outcome: "failed" | "abandoned",
+  reason: FailureCode,
+  now: number,
+): QueuedTask {
+  const common = { ...moved(task, "queued", now), attempts: closeAttempt(task, outcome, { reason }) };
+  return requeued(common, now, reason);
 }
 
 export function failing(task: Task, reason: FailureCode, now: number): SettlingTask {
@@ -26,7 +37,7 @@ export function failing(task: Task, reason: FailureCode, now: number): SettlingT
 
 export function settling(task: Task, outcome: Outcome, now: number): SettlingTask {
   // To its tenant a pending task is being processed from here on.
-  const since = task.status === "queued" || task.status === "submitting" ? laterOf(task, now) : task.since;
+  const since = publicStatus(task) === "pending" ? laterOf(task, now) : task.since;
   return { ...moved(task, "settling", now), since, outcome, settlingSince: now };
 }
 
@@ -36,13 +47,10 @@ export function moved<Status extends Task["status"]>(
   status: Status,
   now: number,
 ): Common & { readonly status: Status } {
-  const { id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata } = task;
-  const { createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts, told } = task;
   const kept = task.timeline.length < TIMELINE_LENGTH ? task.timeline : task.timeline.filter((_, index) => index !== 1);
-  return {
-    ...{ id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata },
-    ...{ createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts, told },
-    timeline: [...kept, { at: now, status }],
-    status,
-  };
+  const { id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata, route } = task;
+  const { createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts, told, images } = task;
+  const spec = { id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata, route };
+  const times = { createdAt, deadlineAt, medianMs, retentionMs };
+  return { ...spec, ...times, schema, since, attempts, told, images, timeline: [...kept, { at: now, status }], status };
 }

@@ -39,8 +39,8 @@ export function wakeAt(task: Task, now: number): number {
 
 /** The schedule counts from the intent, not from the reply: the alarm armed before a submit is then the first poll's already. */
 export function pollAt(task: SubmittingTask | RunningTask, now: number): number {
-  const { startedAt, medianMs } = lastAttempt(task);
-  const next = startedAt + nextPoll(medianMs, Math.max(now - startedAt, 0), task.id);
+  const { startedAt, latency } = lastAttempt(task);
+  const next = startedAt + nextPoll(latency.medianMs, Math.max(now - startedAt, 0), task.id);
   // The last look is at the deadline, not a step after it.
   return now < task.deadlineAt ? Math.min(next, task.deadlineAt) : next;
 }

@@ -2,16 +2,24 @@
 import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
-import { closeAttempt, failing, laterOf, moved, settling } from "./task-moves.ts";
+import { publicStatus } from "./public-task.ts";
+import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
-import { isTerminal, lastAttempt } from "./task.ts";
-import type { StoredVideo, Task, Upload } from "./task.ts";
+import { isTerminal, lastAttempt, requeued } from "./task.ts";
+import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
+import type { RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
   | { type: "submitted"; operation: Json; prompt: string | null }
   /** The provider cleanly said no. `busy`: it may say yes later. `route`: another route may say yes. `task`: nobody will. */
-  | { type: "submit_refused"; by: "busy" | "route" | "task"; reason: FailureCode; retryAfterMs: number | null }
-  | { type: "submit_unknown" }
+  | { type: "submit_refused"; by: "busy"; reason: RetryableCode; retryAfterMs: number | null }
+  | { type: "submit_refused"; by: "route" | "task"; reason: FailureCode }
+  /** `repeatable`: the provider takes a second submit under the same reference for the same. */
+  | { type: "submit_unknown"; repeatable: boolean }
+  | { type: "prepared"; images: readonly PreparedImage[] }
+  | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
+  | { type: "leased"; lease: Lease }
+  | { type: "lease_refused"; wait: Wait }
   | { type: "still_running"; retryAfterMs: number | null }
   | { type: "poll_missing" }
   | { type: "succeeded"; source: Json }
@@ -25,6 +33,8 @@ export type TaskEvent =
   | { type: "cancel"; passesOn: boolean }
   | { type: "cancel_answered"; answer: "stopping" | "too_late" }
   | { type: "announced"; types: readonly NewsType[] }
+  /** Every link that is out is to stop working. */
+  | { type: "links_revoked" }
   /** An operator ends it, whatever a provider is doing with it. */
   | { type: "abandon" }
   /** What is left of an ended task is to go now. */
@@ -52,7 +62,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         ...moved(task, "running", now),
         prompt: event.prompt ?? task.prompt,
         attempts: closeAttempt(task, "accepted"),
-        since: laterOf(task, now),
+        // Taken over from another provider, it has been processing to its tenant all along.
+        since: publicStatus(task) === "pending" ? laterOf(task, now) : task.since,
         operation: event.operation,
         notBefore: 0,
         misses: 0,
@@ -62,19 +73,32 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
-      if (event.by === "task") return failing({ ...task, attempts: closeAttempt(task, "refused") }, event.reason, now);
-      if (event.by === "route") {
-        return { ...moved(task, "queued", now), attempts: closeAttempt(task, "refused"), notBefore: now + NEXT_ROUTE_MS };
+      if (event.by === "busy") {
+        const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
+        const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
+        // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
+        const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
+        return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
-      const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
-      const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
-      // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
-      const attempts = closeAttempt(task, "busy", now + wait);
-      return { ...moved(task, "queued", now), attempts, notBefore: now + NEXT_ROUTE_MS };
+      const attempts = closeAttempt(task, "refused", { reason: event.reason });
+      if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
+      return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, event.reason);
     }
     case "submit_unknown":
-      if (task.status !== "submitting") return task;
+      // It stays on record, and is sent again as the same one.
+      if (task.status !== "submitting" || event.repeatable) return task;
       return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+    case "prepared":
+      return task.status === "queued" ? { ...task, images: event.images } : task;
+    case "prepare_failed":
+      return task.status === "queued" ? failing(task, event.reason, now) : task;
+    case "leased":
+      return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
+    case "lease_refused": {
+      if (task.status !== "queued") return task;
+      const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
+      return { ...task, lease: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+    }
     case "still_running": {
       if (task.status !== "running") return task;
       if (task.lastPoll) return failing(task, "timeout", now);
@@ -84,6 +108,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     }
     case "poll_missing": {
       if (task.status !== "running") return task;
+      // What was stopped on our word need not be kept by anybody.
+      if (task.cancel === "passed_on") return failing(task, "cancelled", now);
       const submittedAt = lastAttempt(task).startedAt;
       if (task.lastPoll) return failing(task, "timeout", now);
       if (now < submittedAt + NOT_YET_VISIBLE_MS) return task;
@@ -97,7 +123,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     }
     case "spoiled": {
       if (task.status !== "running" && task.status !== "storing") return task;
-      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return failing(task, event.reason, now);
+      if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
+      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, event.reason, now);
       const { operation, spoiled } = task;
       const wait = backedOff(task, spoiled + 1);
       return {
@@ -111,8 +138,9 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       };
     }
     case "provider_failed":
-      if (task.status === "running" && task.cancel === "passed_on") return failing(task, "cancelled", now);
-      return task.status === "running" || task.status === "storing" ? failing(task, event.reason, now) : task;
+      // No other provider is to begin what its tenant wants stopped.
+      if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
+      return task.status === "running" || task.status === "storing" ? givenUp(task, event.reason, now) : task;
     case "part_stored":
       return task.status === "storing" ? { ...task, upload: event.upload } : task;
     case "stored":
@@ -128,7 +156,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "settling") return task;
       const end = { since: laterOf(task, now), expiresAt: now + task.retentionMs };
       return task.outcome.kind === "completed"
-        ? { ...moved(task, "completed", now), ...end, video: task.outcome.video }
+        ? { ...moved(task, "completed", now), ...end, video: task.outcome.video, linkRevision: 0 }
         : { ...moved(task, "failed", now), ...end, reason: task.outcome.reason };
     }
     case "cancel": // Only what no provider has seen can be taken back for certain.
@@ -142,6 +170,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       const types = event.types.filter((type) => !task.told.includes(type));
       return types.length === 0 ? task : { ...task, told: [...task.told, ...types] };
     }
+    case "links_revoked":
+      return task.status === "completed" ? { ...task, linkRevision: task.linkRevision + 1 } : task;
     case "abandon":
       if (isTerminal(task) || task.status === "settling") return task;
       // What is just being handed over may be accepted all the same, and nobody will be there to hear of it.
@@ -153,4 +183,22 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "try_again":
       return task.status === "running" && task.lastPoll ? failing(task, "timeout", now) : task;
   }
+}
+
+/** What another provider may do better. A job that is lost is none of them: its provider may still be at it. */
+const PROVIDERS_FAULT: readonly FailureCode[] = ["upstream_rejected", "upstream_invalid_result", "upstream_asset_expired"];
+
+/** The provider has failed: another may try, unless the reason is the task's own or there is no time left. */
+function givenUp(task: RunningTask | StoringTask, reason: FailureCode, now: number): Task {
+  const goesOn = PROVIDERS_FAULT.includes(reason) && task.route.fallback && now < task.deadlineAt;
+  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+}
+
+function lastReasonOf({ attempts }: Task): FailureCode | null {
+  const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
+  return (failed?.reason ?? null) as FailureCode | null;
+}
+
+function without(waits: readonly Wait[], provider: string): readonly Wait[] {
+  return waits.filter((wait) => wait.provider !== provider);
 }

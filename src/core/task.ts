@@ -3,7 +3,9 @@ import type { Mode } from "./api-key.ts";
 import type { FailureCode } from "./errors.ts";
 import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
-import { NEWS_TYPES, type NewsType } from "./news.ts";
+import type { Latency, Quantiles } from "./latency.ts";
+import type { NewsType } from "./news.ts";
+import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
 export const TASK_SCHEMA = 2;
@@ -33,19 +35,65 @@ export interface TaskSpec {
   readonly webhookUrl: string | null;
   /** The tenant's own words about it, never shown to a provider. */
   readonly metadata: Metadata;
+  readonly route: RoutePreference;
 }
 
 export type Metadata = Readonly<Record<string, string>>;
 
+/** Why an attempt came to nothing: a task's failure, or what is the matter with the provider or the operator's account there. */
+export type AttemptReason = FailureCode | RetryableCode;
+
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
   readonly provider: string;
+  /** The name of the secret that it was made with: whatever follows is asked with the same. */
+  readonly credential: string;
   readonly model: string;
   readonly startedAt: number;
-  readonly medianMs: number;
+  readonly latency: Latency;
+  /** Whether the provider says when something happens, so that polls are a safety net only. */
+  readonly hinted: boolean;
+  /** When it counts as stuck, so that another route may be tried; null: only at the deadline. */
+  readonly overdueAt: number | null;
+  /** What it costs the operator, in US cents, as the operator configured it; null: not known. */
+  readonly costCents: number | null;
   /** Where the route asked to be left alone: until when. */
   readonly retryAt?: number;
-  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown";
+  /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
+  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
+  readonly reason?: AttemptReason;
+}
+
+/** Which providers may serve a task, as its tenant wishes. */
+export interface RoutePreference {
+  /** Whether another provider may take over from the first. */
+  readonly fallback: boolean;
+  /** Tags, of which a provider must have one; null: any provider. */
+  readonly only: readonly string[] | null;
+}
+
+export const ANY_ROUTE: RoutePreference = { fallback: true, only: null };
+
+/** Why a route is not asked for a while: it has no room, or is known to be down, or out of credit. */
+export interface Wait {
+  readonly provider: string;
+  readonly until: number;
+  /** How many tasks are before this one there; null: not known. */
+  readonly position: number | null;
+}
+
+/** A place at a provider, held from before the submit until the task leaves it. */
+export interface Lease {
+  readonly provider: string;
+  readonly credential: string;
+  /** What the provider's last generations took; null: nothing is known. */
+  readonly quantiles: Quantiles | null;
+}
+
+/** A reference image that was fetched for a wire that inlines. */
+export interface PreparedImage {
+  readonly bytes: number;
+  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
 }
 
 export interface StoredVideo {
@@ -78,6 +126,8 @@ export type Common = TaskSpec & {
   readonly attempts: readonly Attempt[];
   readonly timeline: readonly { readonly at: number; readonly status: Task["status"] }[];
   readonly told: readonly NewsType[];
+  /** The generation's images, once they were fetched for a wire that inlines them; null: they were not. */
+  readonly images: readonly PreparedImage[] | null;
 };
 
 type Watching = {
@@ -90,7 +140,14 @@ type Watching = {
   readonly spoiled: number;
 };
 
-export type QueuedTask = Common & { readonly status: "queued"; readonly notBefore: number };
+/** `lastReason`: of the attempt that failed last, for the case that no route is left. */
+export type QueuedTask = Common & {
+  readonly status: "queued";
+  readonly notBefore: number;
+  readonly waits: readonly Wait[];
+  readonly lease: Lease | null;
+  readonly lastReason: FailureCode | null;
+};
 export type SubmittingTask = Common & { readonly status: "submitting" };
 /** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
 export type RunningTask = Common &
@@ -106,9 +163,17 @@ export type StoringTask = Common &
     readonly upload: Upload | null;
   };
 export type SettlingTask = Common & { readonly status: "settling"; readonly outcome: Outcome; readonly settlingSince: number };
-export type CompletedTask = Common & { readonly status: "completed"; readonly video: StoredVideo; readonly expiresAt: number };
+/** `linkRevision`: what fresh links carry. It grows when all that are out are revoked; beside the video stands which are still good. */
+export type CompletedTask = Common & {
+  readonly status: "completed";
+  readonly video: StoredVideo;
+  readonly linkRevision: number;
+  readonly expiresAt: number;
+};
 export type FailedTask = Common & { readonly status: "failed"; readonly reason: FailureCode; readonly expiresAt: number };
 export type Task = QueuedTask | SubmittingTask | RunningTask | StoringTask | SettlingTask | CompletedTask | FailedTask;
+
+const QUEUED = { status: "queued", waits: [], lease: null, lastReason: null } as const;
 
 export function startTask(spec: TaskSpec): QueuedTask {
   const { createdAt } = spec;
@@ -120,7 +185,8 @@ export function startTask(spec: TaskSpec): QueuedTask {
     attempts: [],
     timeline,
     told: [],
-    status: "queued",
+    images: null,
+    ...QUEUED,
     notBefore: createdAt,
   };
 }
@@ -129,30 +195,36 @@ export function isTerminal(task: Task): task is CompletedTask | FailedTask {
   return task.status === "completed" || task.status === "failed";
 }
 
+/** Once more before another route, after a provider gave up or was given up. */
+export function requeued(common: Omit<Common, "status">, notBefore: number, lastReason: FailureCode | null): QueuedTask {
+  return { ...common, ...QUEUED, notBefore, lastReason };
+}
+
 /** Reasons for which a provider may have worked, and be paid, for nothing. */
 const UNDELIVERED: readonly FailureCode[] = [
   ...(["upstream_ambiguous", "upstream_lost", "timeout", "internal_error", "cancelled"] as const),
   ...(["upstream_invalid_result", "upstream_asset_expired"] as const),
 ];
 
-/** The paid work that nobody gets: its outcome is unknown, or it was abandoned while it ran. Null where there is none. */
-export function orphanOf(task: SettlingTask): Attempt | null {
-  if (task.outcome.kind === "completed") return null;
-  const attempt = task.attempts.at(-1);
-  const isOwed = UNDELIVERED.includes(task.outcome.reason);
-  return isOwed && (attempt?.outcome === "accepted" || attempt?.outcome === "unknown") ? attempt : null;
+/** Paid work that nobody gets. */
+export interface Orphan {
+  readonly attempt: Attempt;
+  readonly reason: AttemptReason;
+}
+
+/** What of a task was paid for in vain: attempts that were given up on the way, and the last one if its outcome is unknown or it was left running. */
+export function orphansOf({ outcome, attempts }: SettlingTask): Orphan[] {
+  const abandoned = attempts
+    .filter((attempt) => attempt.outcome === "abandoned")
+    .map((attempt): Orphan => ({ attempt, reason: attempt.reason ?? "timeout" }));
+  const last = attempts.at(-1);
+  if (outcome.kind === "completed" || last === undefined || !UNDELIVERED.includes(outcome.reason)) return abandoned;
+  const isOwed = last.outcome === "accepted" || last.outcome === "unknown";
+  return isOwed ? [...abandoned, { attempt: last, reason: outcome.reason }] : abandoned;
 }
 
 export function lastAttempt(task: Task): Attempt {
   const attempt = task.attempts.at(-1);
   if (attempt === undefined) throw new Error(`a ${task.status} task has no attempt`);
   return attempt;
-}
-
-/** A task as any release up to ours stored it. One of a newer release is left as it is: its schema says so. */
-export function upgraded(stored: Task): Task {
-  if (stored.schema >= TASK_SCHEMA) return stored;
-  // Release 0.1.0 told nobody of anything, and knew no metadata.
-  const common = { ...stored, schema: TASK_SCHEMA, base: "", webhookUrl: null, metadata: {}, told: [...NEWS_TYPES] } as const;
-  return common.status === "running" ? { ...common, cancel: "unasked" } : common;
 }

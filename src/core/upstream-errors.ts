@@ -2,13 +2,16 @@
 // call is never repeated.
 import type { FailureCode } from "./errors.ts";
 
+/** What is the matter with a provider, or with the operator's account there. */
+export type RetryableCode = "rate_limited" | "unavailable" | "unauthorized" | "out_of_credit";
+
 /** The provider cleanly said "not now": nothing happened, and it (or another route) may be asked again. */
 export class RetryableError extends Error {
   override readonly name = "RetryableError";
-  readonly code: "rate_limited" | "unavailable" | "unauthorized" | "out_of_credit";
+  readonly code: RetryableCode;
   readonly retryAfterMs: number | null;
 
-  constructor(code: RetryableError["code"], retryAfterMs: number | null = null) {
+  constructor(code: RetryableCode, retryAfterMs: number | null = null) {
     super(code);
     this.code = code;
     this.retryAfterMs = retryAfterMs;

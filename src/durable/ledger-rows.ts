@@ -4,8 +4,8 @@
 import type { Claim } from "../core/idempotency.ts";
 import type { Change, Entry, Hold } from "../core/ledger.ts";
 import { createdAtSecondsOf } from "../core/task-id.ts";
-import type { Metadata } from "../core/task.ts";
-import type { Orphan, OrphanView, ReserveAsk, TaskFilter, UsageRow } from "../ports.ts";
+import type { Metadata, Orphan } from "../core/task.ts";
+import type { OrphanView, ReserveAsk, TaskFilter, UsageRow } from "../ports.ts";
 
 /** A row that the watchdog looks at. */
 export interface LiveRow {

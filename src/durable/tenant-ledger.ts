@@ -146,7 +146,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
       credits: done ? hold.credits : 0,
       videoMs: done ? settlement.videoMs : 0,
     });
-    if (settlement.kind === "release" && settlement.orphan !== null) this.#rows.insertOrphan(now, hold.id, settlement.orphan);
+    for (const orphan of settlement.orphans) this.#rows.insertOrphan(now, hold.id, orphan);
   }
 
   async forget(taskId: string): Promise<void> {

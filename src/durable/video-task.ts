@@ -2,13 +2,25 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, type Effect, type FollowUp } from "../core/task-machine.ts";
+import {
+  begin,
+  cancelRefusal,
+  followUp,
+  isCancelled,
+  isFollowedUp,
+  leftPlace,
+  type Effect,
+  type FollowUp,
+} from "../core/task-machine.ts";
 import { wakeAt } from "../core/task-schedule.ts";
 import { transition, type TaskEvent } from "../core/task-transition.ts";
-import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, upgraded, type Task, type TaskSpec } from "../core/task.ts";
+import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";
 import type { TaskPort } from "../ports.ts";
+import { giveBack } from "../service/ask-provider.ts";
 import { perform } from "../service/perform.ts";
 import { taskAlert, taskLog, taskUsage } from "../service/task-log.ts";
+import { within } from "../service/within.ts";
+import { upgraded } from "../core/task-upgrade.ts";
 import { wire } from "../wire.ts";
 
 const KEY = "task";
@@ -21,6 +33,8 @@ const TOMBSTONE_MS = 24 * 60 * 60_000;
 /** After something that should not happen: look again, and keep looking. */
 const PARKED_MS = 15 * 60_000;
 const SURPRISED_MS = 30_000;
+/** The video is copied over itself: as long as the copy from its provider may take. */
+const REVOKE_TIMEOUT_MS = 6 * 60_000;
 
 type Stored = Task | Tombstone;
 
@@ -49,21 +63,58 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
   async cancel(): Promise<Result<"stopped" | "passed_on", Refusal>> {
     const task = this.#task();
     if (task === null || !isOurs(task)) return fail({ kind: "task_not_found" });
-    if (task.status === "failed" && task.reason === "cancelled") return ok("stopped");
-    const passesOn = task.status === "running" && wire(this.env).providers.get(lastAttempt(task).provider)?.cancel !== undefined;
+    if (isCancelled(task)) return ok("stopped");
+    const passesOn = task.status === "running" && wire(this.env).providerOf(lastAttempt(task))?.cancel !== undefined;
     const why = cancelRefusal(task, passesOn);
     if (why !== null) return fail({ kind: "task_not_cancellable", why });
     await this.#tell(task, { type: "cancel", passesOn });
-    // What no provider has seen is settled before the answer; if that fails now, the alarm does it.
-    if (task.status === "queued") await this.alarm();
+    // What no provider has seen is settled before the answer.
+    if (task.status === "queued") await this.#lookNow();
     return ok(this.#task()?.status === "running" ? "passed_on" : "stopped");
   }
 
   async discard(): Promise<boolean> {
     const task = this.#task();
     if (task !== null && !(isTerminal(task) && isOurs(task))) return false;
-    if (task !== null) await this.#tell(task, { type: "discard" });
+    if (task === null) return true;
+    await this.#tell(task, { type: "discard" });
+    // Gone before the answer.
+    await this.#lookNow();
     return true;
+  }
+
+  /** Revocations, one after the other: of two at once the older must not have the last word. */
+  #revoking: Promise<unknown> = Promise.resolve();
+
+  async revokeLinks(): Promise<Result<null, Refusal>> {
+    const revoked = this.#revoking.then(async () => this.#revokeLinks());
+    this.#revoking = revoked.catch(() => undefined);
+    return revoked;
+  }
+
+  async #revokeLinks(): Promise<Result<null, Refusal>> {
+    const task = this.#task();
+    const after = task && isOurs(task) ? transition(task, { type: "links_revoked" }, Date.now()) : null;
+    if (after?.status !== "completed") return fail({ kind: "task_not_found" });
+    // Fresh links carry the new revision before the old ones are refused: it is good already, and stays good if we die in between.
+    await this.#save(task, after, null);
+    await this.ctx.storage.sync();
+    const { videos, telemetry } = wire(this.env);
+    try {
+      const { id, linkRevision } = after;
+      const isThere = await within(REVOKE_TIMEOUT_MS, async (signal) => videos.revokeLinks(id, linkRevision, signal));
+      return isThere ? ok(null) : fail({ kind: "task_not_found" });
+    } catch (error) {
+      telemetry.log("warn", { event: "links_not_revoked", task: after.id, error: (error as Error).name });
+      return fail({ kind: "links_not_revoked" });
+    }
+  }
+
+  /** What is due is done before a caller is answered; what fails now, the alarm does. */
+  async #lookNow(): Promise<void> {
+    // A step under way knows nothing of what was just written down.
+    await this.#step;
+    await this.alarm();
   }
 
   /** An event from outside: what it made of the task is acted on at once. False: it changed nothing. */
@@ -71,7 +122,17 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const now = Date.now();
     const after = transition(task, event, now) ?? task;
     if (after !== task) await this.#save(task, after, now);
+    await this.#giveBack([task, after]);
     return after !== task;
+  }
+
+  /** The place at the provider that a task has left. One that could not be given back is free again when its time is over. */
+  async #giveBack(states: readonly (Task | null)[]): Promise<void> {
+    for (const [index, before] of states.slice(0, -1).entries()) {
+      const after = states[index + 1] ?? null;
+      const left = before === null || after === null ? null : leftPlace(before, after, Date.now());
+      if (before !== null && left !== null) await giveBack(before.id, left, wire(this.env));
+    }
   }
 
   async tombstone(): Promise<boolean> {
@@ -132,26 +193,28 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       await this.ctx.storage.sync();
       const effect: Effect = begun.effect;
       const { event, note } = await perform(effect, house, async (partial) => {
-        await this.#apply(partial, armed);
+        await this.#apply(partial, armed, effect);
       });
-      const after = await this.#apply(event, armed);
+      const after = await this.#apply(event, armed, effect);
+      await this.#giveBack([current, begun.task, after]);
       house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
       const alert = taskAlert([current, begun.task, after], note);
       if (alert !== null) house.telemetry.alert(alert.kind, alert.entry);
       if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
       current = after;
-      begun = after && followUp(after, effect, Date.now());
+      begun = after && followUp(after, effect, Date.now(), house.routes);
     }
   }
 
   /** Reads again first: a cancel may have landed while we were away. */
-  async #apply(event: TaskEvent, armedFor: number | null): Promise<Task | null> {
+  async #apply(event: TaskEvent, armedFor: number | null, step: Effect): Promise<Task | null> {
     const current = this.#task();
     if (current === null) return null;
     const now = Date.now();
     const next = transition(current, event, now);
     if (next === null) await this.ctx.storage.deleteAll();
-    else if (next !== current) await this.#save(current, next, keepsAlarm(next, event) ? armedFor : wakeAt(next, now), armedFor);
+    else if (next !== current)
+      await this.#save(current, next, keepsAlarm(next, event, step) ? armedFor : wakeAt(next, now), armedFor);
     return next;
   }
 
@@ -177,6 +240,6 @@ function isOurs(task: Task): boolean {
 }
 
 /** Half-way through a step, and where the next follows at once, the alarm that was armed before the step is the next look still. */
-function keepsAlarm(next: Task, event: TaskEvent): boolean {
-  return event.type === "part_stored" || isFollowedUp(next);
+function keepsAlarm(next: Task, event: TaskEvent, step: Effect): boolean {
+  return event.type === "part_stored" || isFollowedUp(next, step);
 }

@@ -33,7 +33,9 @@ const taskReply = z
         provider: z.string(),
         model: z.string(),
         started_at: z.int(),
-        outcome: z.enum(["open", "accepted", "busy", "refused", "unknown"]),
+        outcome: z.enum(["open", "accepted", "busy", "refused", "unknown", "failed", "abandoned"]),
+        /** Why it came to nothing, in our words; null: it did not, or it is not known. */
+        reason: z.string().nullable(),
       }),
     ),
     hold: z.enum(["held", "settled", "released", "withdrawn"]).nullable(),
@@ -119,11 +121,12 @@ function toTask({ task, hold }: TaskView): z.infer<typeof taskReply> {
     key_id: task.keyId,
     request_id: task.requestId,
     timeline: task.timeline.map(({ at, status }) => ({ at: toSeconds(at), step: status })),
-    attempts: task.attempts.map(({ provider, model, startedAt, outcome }) => ({
+    attempts: task.attempts.map(({ provider, model, startedAt, outcome, reason = null }) => ({
       provider,
       model,
       started_at: toSeconds(startedAt),
       outcome,
+      reason,
     })),
     hold,
     failure: task.status === "failed" ? task.reason : failureUnderWay(task),

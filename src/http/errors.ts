@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { Refusal } from "../core/errors.ts";
 import type { GenerationField } from "../core/generation.ts";
 import type { AppEnv } from "./context.ts";
+import type { ErrorCode } from "./error-texts.ts";
 
 export const errorBody = z
   .strictObject({
@@ -23,7 +24,8 @@ export type ErrorStatus = 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 
 export interface ApiError {
   readonly status: ErrorStatus;
   readonly type: string;
-  readonly code: string;
+  /** Every code is told about in error-texts.ts, or it does not build. */
+  readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string | null;
   readonly headers?: Readonly<Record<string, string>>;
@@ -31,8 +33,10 @@ export interface ApiError {
 
 const REQUEST_ERROR = "invalid_request_error";
 
-/** What a dialect calls the fields of a generation, so that `param` names what the caller wrote. */
-export type FieldNames = Readonly<Record<GenerationField, string>>;
+/** What a dialect calls what it takes, so that `param` names what the caller wrote. */
+export interface FieldNames extends Readonly<Record<GenerationField | "webhookUrl", string>> {
+  readonly image: (index: number) => string;
+}
 
 export const SEED_FIELDS: FieldNames = {
   model: "model",
@@ -41,6 +45,8 @@ export const SEED_FIELDS: FieldNames = {
   upsample: "enable_upsample",
   aspectRatio: "aspect_ratio",
   images: "images",
+  image: (index) => `images.${index}`,
+  webhookUrl: "webhook_url",
 };
 
 export function answer(c: Context<AppEnv>, { status, type, code, message, param = null, headers = {} }: ApiError) {
@@ -54,7 +60,7 @@ export function refuse(c: Context<AppEnv>, refusal: Refusal, fields: FieldNames 
 }
 
 /** A request that cannot be read or lacks what it must have; 400 unless said otherwise. */
-export function badRequest(code: string, message: string, param: string | null = null, status: ErrorStatus = 400): ApiError {
+export function badRequest(code: ErrorCode, message: string, param: string | null = null, status: ErrorStatus = 400): ApiError {
   return { status, type: REQUEST_ERROR, code, message, param };
 }
 
@@ -67,7 +73,7 @@ export const internalError: ApiError = {
   message: "Something went wrong on our side. If it happens again, tell us the x-request-id of this reply.",
 };
 
-function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
+export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): ApiError {
   switch (refusal.kind) {
     case "missing_api_key":
       return unauthenticated(refusal.kind, "Send your API key in the header: Authorization: Bearer sk-…");
@@ -77,6 +83,13 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       return unauthenticated(refusal.kind, "This API key was revoked. Use another one.");
     case "api_key_expired":
       return unauthenticated(refusal.kind, "This API key has expired. Use another one.");
+    case "invalid_task_token":
+      return unauthenticated(
+        refusal.kind,
+        "This is not a task token for this task. POST /v1/video/token makes one, for one task each.",
+      );
+    case "task_token_expired":
+      return unauthenticated(refusal.kind, "This task token has expired. Make a new one with your API key: POST /v1/video/token.");
     case "account_suspended":
       return forbidden(refusal.kind, "This account is suspended. Ask the operator of this service.");
     case "insufficient_scope":
@@ -100,9 +113,17 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
         fields.images,
       );
     case "image_url_not_allowed":
-      return badRequest(refusal.kind, `${fields.images}.${refusal.index} ${refusal.why}.`, `${fields.images}.${refusal.index}`);
+      return badRequest(refusal.kind, `${fields.image(refusal.index)} ${refusal.why}.`, fields.image(refusal.index));
     case "webhook_url_not_allowed":
-      return badRequest(refusal.kind, `webhook_url ${refusal.why}.`, "webhook_url");
+      return badRequest(refusal.kind, `${fields.webhookUrl} ${refusal.why}.`, fields.webhookUrl);
+    case "webhook_not_found":
+      return badRequest(refusal.kind, "There is no such webhook endpoint.", null, 404);
+    case "webhook_disabled":
+      return badRequest(refusal.kind, "This webhook endpoint is disabled. Enable it first.", null, 409);
+    case "delivery_not_found":
+      return badRequest(refusal.kind, "There is no such delivery. They are kept for 30 days.", null, 404);
+    case "limit_reached":
+      return badRequest(refusal.kind, `There may be at most ${refusal.max} ${refusal.what}.`);
     case "retention_not_allowed":
       return badRequest("invalid_value", `retention_days must be at most ${refusal.max}, as your plan has it.`, "retention_days");
     case "insufficient_quota":
@@ -169,6 +190,8 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       return badRequest(refusal.kind, "This tenant has no such API key.", null, 404);
     case "orphan_not_found":
       return badRequest(refusal.kind, "There is no such orphan.", null, 404);
+    case "provider_not_found":
+      return badRequest(refusal.kind, "There is no such provider.", null, 404);
     case "name_not_confirmed":
       return badRequest("invalid_value", `confirm must be the tenant's name, ${JSON.stringify(refusal.name)}.`, "confirm");
     case "invalid_ip_range":
@@ -193,10 +216,18 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
       return badRequest(refusal.kind, "after must be the id of one of your tasks, as last_id gives it.", "after");
     case "video_expired":
       return badRequest(refusal.kind, "This video was deleted when its retention time ended.", null, 404);
+    case "video_not_ready":
+      return badRequest(refusal.kind, VIDEO_NOT_READY[refusal.why], null, 409);
+    case "links_not_revocable":
+      return badRequest(refusal.kind, LINKS_NOT_REVOCABLE, null, 409);
+    case "links_not_revoked":
+      return unavailable("service_unavailable", "The links could not be revoked just now, and those that are out still work.", 2);
     case "invalid_signature":
       return forbidden(refusal.kind, "This link was not made by us, or was changed. Query the task for a fresh one.");
     case "url_expired":
       return forbidden(refusal.kind, "This link has expired. Query the task for a fresh one.");
+    case "link_revoked":
+      return forbidden(refusal.kind, "This link was revoked. Query the task for a fresh one.");
     case "range_not_satisfiable":
       return {
         ...badRequest(refusal.kind, `The file has ${refusal.size} bytes.`, null, 416),
@@ -212,6 +243,14 @@ function toApiError(refusal: Refusal, fields: FieldNames): ApiError {
 }
 
 const RETRY_CONCURRENCY_SECONDS = 5;
+
+const LINKS_NOT_REVOCABLE =
+  "Links of this gateway lead straight to its storage, which does not call them back: they work until they expire. Nothing was changed.";
+
+const VIDEO_NOT_READY: Record<Extract<Refusal, { kind: "video_not_ready" }>["why"], string> = {
+  under_way: "This task has no video yet. Query it until it is completed.",
+  failed: "This task failed and has no video.",
+};
 
 const NOT_CANCELLABLE: Record<Extract<Refusal, { kind: "task_not_cancellable" }>["why"], string> = {
   ended: "This task has ended, and an end is final.",
@@ -230,19 +269,19 @@ function images(count: number): string {
   return count === 1 ? "1 image" : `${count} images`;
 }
 
-function unauthenticated(code: string, message: string): ApiError {
+function unauthenticated(code: ErrorCode, message: string): ApiError {
   return { status: 401, type: "authentication_error", code, message, headers: { "WWW-Authenticate": "Bearer" } };
 }
 
-function forbidden(code: string, message: string, param: string | null = null): ApiError {
+function forbidden(code: ErrorCode, message: string, param: string | null = null): ApiError {
   return { status: 403, type: "permission_error", code, message, param };
 }
 
-function limited(code: string, message: string, seconds: number, headers: Record<string, string>): ApiError {
+function limited(code: ErrorCode, message: string, seconds: number, headers: Record<string, string>): ApiError {
   return { status: 429, type: "rate_limit_error", code, message, headers: { ...retryAfter(seconds), ...headers } };
 }
 
-function unavailable(code: string, message: string, seconds: number): ApiError {
+function unavailable(code: ErrorCode, message: string, seconds: number): ApiError {
   return { status: 503, type: "server_error", code, message, headers: retryAfter(seconds) };
 }
 

@@ -11,7 +11,7 @@ import { quote, type Quote } from "../core/pricing.ts";
 import { admitByCopy, type Ask, type Usage } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import { routesFor, type Route } from "../core/routing.ts";
-import { startTask, type Metadata, type TaskSpec } from "../core/task.ts";
+import { startTask, type Metadata, type RoutePreference, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
 import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
 import { again } from "./again.ts";
@@ -46,6 +46,7 @@ export interface CreateRequest {
   readonly retentionDays: number | null;
   readonly webhookUrl: string | null;
   readonly metadata: Metadata;
+  readonly route: RoutePreference;
   readonly idempotencyKey: string | null;
   /** An SDK's own repetition, which carries no key. */
   readonly isRetry: boolean;
@@ -142,6 +143,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     base: request.base,
     webhookUrl,
     metadata,
+    route: request.route,
   };
   if (await start(task, spec)) return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
   if (await gaveUp(task, ledger, id)) return fail({ kind: "not_started" });
@@ -202,7 +204,8 @@ function check(
 async function claimOf(request: CreateRequest, generation: Generation): Promise<Claim> {
   const { idempotencyKey, isRetry, retentionDays, webhookUrl, metadata } = request;
   // What a create of the last release could not say is left out where it is not said: its keys stand for the same wishes still.
-  const extras = { retentionDays, webhookUrl, metadata: Object.keys(metadata).length === 0 ? null : metadata };
+  const route = request.route.fallback && request.route.only === null ? null : request.route;
+  const extras = { retentionDays, webhookUrl, route, metadata: Object.keys(metadata).length === 0 ? null : metadata };
   const fingerprint = hex(await sha256(canonicalJson({ ...generation, ...extras })));
   return { key: idempotencyKey, fingerprint, looks: idempotencyKey !== null || isRetry };
 }

@@ -1,7 +1,7 @@
 // What a step of a task leaves in the log and in the charts: ids, names and numbers, none of anybody's words.
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import { isTerminal, orphanOf, type Task } from "../core/task.ts";
+import { isTerminal, orphansOf, type Task } from "../core/task.ts";
 import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 
 export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: string | undefined, ms: number): LogEntry {
@@ -38,7 +38,7 @@ export function taskAlert(states: readonly (Task | null)[], note: string | undef
   if (before.status === "settling" || ending?.status !== "settling" || ending.outcome.kind !== "failed") return null;
   const { reason } = ending.outcome;
   if (reason === "internal_error") return { kind: "task_quarantined", entry };
-  return orphanOf(ending) === null ? null : { kind: "orphan", entry: { ...entry, reason } };
+  return orphansOf(ending).length === 0 ? null : { kind: "orphan", entry: { ...entry, reason } };
 }
 
 /** For a task that has just ended. */

@@ -4,6 +4,8 @@ import { describeFailure, type FailureCode } from "../../src/core/errors.ts";
 /** All of them, or this does not build. */
 const CODES: Record<FailureCode, true> = {
   content_policy: true,
+  image_fetch_failed: true,
+  image_invalid: true,
   upstream_rejected: true,
   upstream_ambiguous: true,
   upstream_lost: true,

@@ -38,9 +38,55 @@ describe("routesFor", () => {
 });
 
 describe("chooseRoute", () => {
-  it("takes the lowest priority number, and the first of equals", () => {
+  it("takes the lowest priority number", () => {
     expect(next([BETA, ALPHA])).toBe("alpha");
-    expect(next([aRoute({ provider: "first" }), aRoute({ provider: "second" })])).toBe("first");
+  });
+
+  it("spreads tasks over equals by weight, and the same task finds the same order again", () => {
+    const routes = [aRoute({ provider: "heavy", weight: 3 }), aRoute({ provider: "light", weight: 1 })];
+    const chosen = Array.from({ length: 2_000 }, (_, index) => {
+      const task = aTask({ id: `veo3:1795348800-${index}` });
+      const provider = chooseRoute(routes, task, T0)?.route.provider;
+      expect(chooseRoute(routes.toReversed(), task, T0)?.route.provider).toBe(provider);
+      return provider;
+    });
+    const share = chosen.filter((provider) => provider === "heavy").length / chosen.length;
+    expect(share).toBeGreaterThan(0.7);
+    expect(share).toBeLessThan(0.8);
+  });
+
+  it.each(["failed", "abandoned"] as const)("never goes back to a route where the task %s", (outcome) => {
+    expect(next([ALPHA, BETA], `alpha:${outcome}`)).toBe("beta");
+    expect(next([ALPHA], `alpha:${outcome}`)).toBeUndefined();
+  });
+
+  it("does not wait for a provider that has no place while another one may have", () => {
+    const waits = [{ provider: "alpha", until: T0 + MINUTE, position: 4 }];
+    expect(chooseRoute([ALPHA, BETA], aTask({ waits }), T0)).toMatchObject({ route: BETA });
+    expect(chooseRoute([ALPHA], aTask({ waits }), T0)).toMatchObject({ route: ALPHA, readyAt: T0 + MINUTE });
+    expect(chooseRoute([ALPHA, BETA], aTask({ waits }), T0 + MINUTE)).toMatchObject({ route: ALPHA });
+  });
+
+  it("goes on with a provider's other keys where one was refused, and waits for that one only", () => {
+    const two = aRoute({ credentials: ["KEY_1", "KEY_2"] });
+    const attempts = [anAttempt({ credential: "KEY_1", outcome: "busy", retryAt: T0 + MINUTE })];
+    expect(chooseRoute([two], aTask({ attempts }), T0)).toMatchObject({ readyAt: 0, credentials: ["KEY_2"] });
+    const both = [...attempts, anAttempt({ credential: "KEY_2", outcome: "busy", retryAt: T0 + HOUR })];
+    expect(chooseRoute([two], aTask({ attempts: both }), T0)).toMatchObject({ readyAt: T0 + MINUTE, credentials: ["KEY_1"] });
+  });
+
+  it("keeps to the providers that the tenant's tags name", () => {
+    const tagged = aRoute({ provider: "tagged", priority: 9, tags: ["eu"] });
+    const task = aTask({ route: { fallback: true, only: ["eu", "asia"] } });
+    expect(chooseRoute([ALPHA, tagged], task, T0)?.route.provider).toBe("tagged");
+    expect(chooseRoute([ALPHA], task, T0)).toBeNull();
+  });
+
+  it("stays with the first provider where the tenant wants no fallback", () => {
+    const route = { fallback: false, only: null };
+    expect(chooseRoute([ALPHA, BETA], aTask({ route }), T0)?.route).toBe(ALPHA);
+    const busy = [anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + HOUR })];
+    expect(chooseRoute([ALPHA, BETA], aTask({ route, attempts: busy }), T0)).toMatchObject({ route: ALPHA, readyAt: T0 + HOUR });
   });
 
   it("leaves the table as it was", () => {
@@ -78,17 +124,17 @@ describe("chooseRoute", () => {
 
   it("does not wait for a route that asked for time while another one is ready", () => {
     const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
-    expect(chooseRoute([ALPHA, BETA], aTask({ attempts: [sick] }), T0)).toEqual({ route: BETA, readyAt: 0 });
-    const both = [sick, anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 2 * MINUTE })];
-    expect(chooseRoute([BETA, ALPHA], aTask({ attempts: both }), T0)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+    expect(chooseRoute([ALPHA, BETA], aTask({ attempts: [sick] }), T0)).toMatchObject({ route: BETA, readyAt: 0 });
+    const both = [sick, anAttempt({ provider: "beta", credential: "BETA_KEY", outcome: "busy", retryAt: T0 + 2 * MINUTE })];
+    expect(chooseRoute([BETA, ALPHA], aTask({ attempts: both }), T0)).toMatchObject({ route: ALPHA, readyAt: T0 + MINUTE });
   });
 
   it("takes a route back from the moment that it named, in its own place", () => {
     const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
-    const tried = anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 2_000 });
+    const tried = anAttempt({ provider: "beta", credential: "BETA_KEY", outcome: "busy", retryAt: T0 + 2_000 });
     const task = aTask({ attempts: [sick, tried] });
-    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE - 1)).toEqual({ route: BETA, readyAt: T0 + 2_000 });
-    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE - 1)).toMatchObject({ route: BETA, readyAt: T0 + 2_000 });
+    expect(chooseRoute([ALPHA, BETA], task, T0 + MINUTE)).toMatchObject({ route: ALPHA, readyAt: T0 + MINUTE });
   });
 
   it("goes by what a route said last", () => {
@@ -103,9 +149,9 @@ describe("chooseRoute", () => {
 
   it("waits for a route that is busy rather than to ask one that was given up", () => {
     const sick = anAttempt({ provider: "alpha", outcome: "busy", retryAt: T0 + MINUTE });
-    const gone = anAttempt({ provider: "beta", outcome: "refused" });
+    const gone = anAttempt({ provider: "beta", credential: "BETA_KEY", outcome: "refused" });
     const task = aTask({ attempts: [sick, gone, gone, gone] });
-    expect(chooseRoute([ALPHA, BETA], task, T0)).toEqual({ route: ALPHA, readyAt: T0 + MINUTE });
+    expect(chooseRoute([ALPHA, BETA], task, T0)).toMatchObject({ route: ALPHA, readyAt: T0 + MINUTE });
   });
 
   it("is null where nobody serves the task", () => {

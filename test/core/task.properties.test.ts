@@ -3,32 +3,35 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NEWS_TYPES } from "../../src/core/news.ts";
 import { begin, type Begun, type Effect } from "../../src/core/task-machine.ts";
+import { publicStatus } from "../../src/core/public-task.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { isTerminal, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { isTerminal, startTask, type Attempt, type Lease, type Task } from "../../src/core/task.ts";
 import type { Route } from "../../src/core/routing.ts";
 import { anUpload, aRoute, aSpec, aTask, aVideo, HOUR, MINUTE, SECOND, T0, TASK_STATUSES } from "../support/builders.ts";
 
 const ALPHA = aRoute();
 const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
+/** Whatever a route may want before and beside a submit. */
+const LEASED = [aRoute({ leased: true }), aRoute({ provider: "beta", leased: true, images: "inline" })];
+const HASTY = [aRoute({ leased: true, overdueFactor: 1 }), BETA];
 const routeTables = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA]) },
+  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY) },
   { weight: 1, arbitrary: fc.constant<readonly Route[]>([]) },
 );
 
 /** How far a tenant has seen the task come; a status of theirs never follows one of a greater number. */
-const PHASE: Record<Task["status"], number> = {
-  queued: 0,
-  submitting: 0,
-  running: 1,
-  storing: 1,
-  settling: 1,
-  completed: 2,
-  failed: 2,
-};
+const SEEN = { pending: 0, processing: 1, completed: 2, failed: 2 };
 
 const oneOf = <Type extends TaskEvent["type"]>(...types: Type[]) => fc.record({ type: fc.constantFrom(...types) });
 const reason = fc.constantFrom("content_policy", "upstream_rejected", "internal_error");
+const code = fc.constantFrom("rate_limited", "unavailable", "unauthorized", "out_of_credit");
+const provider = fc.constantFrom("alpha", "beta");
+const aLease = (name: string): Lease => ({
+  provider: name,
+  credential: `${name.toUpperCase()}_KEY`,
+  quantiles: name === "alpha" ? Array.from({ length: 19 }, (_, index) => (index + 1) * 2 * SECOND) : null,
+});
 const retryAfterMs = fc.option(fc.integer({ min: -MINUTE, max: HOUR }), { freq: 2 });
 const spoiled = fc.record({
   type: fc.constant("spoiled"),
@@ -50,8 +53,23 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
         prompt: fc.constantFrom(null, "new"),
       }),
     },
-    fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("busy", "busy", "route", "task"), reason, retryAfterMs }),
-    oneOf("submit_unknown"),
+    {
+      weight: 2,
+      arbitrary: fc.record({ type: fc.constant("submit_refused"), by: fc.constant("busy"), reason: code, retryAfterMs }),
+    },
+    fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task"), reason }),
+    fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.constant(false) }),
+  ),
+  prepare: fc.oneof(
+    { weight: 3, arbitrary: fc.constant<TaskEvent>({ type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] }) },
+    fc.constant<TaskEvent>({ type: "prepare_failed", reason: "image_invalid" }),
+    oneOf("try_again"),
+  ),
+  lease: fc.oneof(
+    { weight: 3, arbitrary: provider.map((name): TaskEvent => ({ type: "leased", lease: aLease(name) })) },
+    fc
+      .record({ name: provider, until: fc.integer({ min: T0, max: T0 + HOUR }) })
+      .map(({ name, until }): TaskEvent => ({ type: "lease_refused", wait: { provider: name, until, position: 1 } })),
   ),
   poll: fc.oneof(
     { weight: 3, arbitrary: fc.record({ type: fc.constant("succeeded"), source: fc.constant({ url: 1 }) }) },
@@ -104,7 +122,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** What has to hold between a task and what became of it, whatever happened at `now`. */
 function expectLawful(before: Task, after: Task, now: number): void {
-  expect(PHASE[after.status]).toBeGreaterThanOrEqual(PHASE[before.status]);
+  // Another provider may take over; to its tenant the task goes on all the same.
+  expect(SEEN[publicStatus(after)]).toBeGreaterThanOrEqual(SEEN[publicStatus(before)]);
   // Final is final: at most what is left of it goes sooner.
   if (isTerminal(before) && after !== before) {
     const expiresAt = (after as typeof before).expiresAt === before.expiresAt ? before.expiresAt : Math.min(before.expiresAt, now);
@@ -114,7 +133,7 @@ function expectLawful(before: Task, after: Task, now: number): void {
   expect(new Set(after.told).size, "and is told once").toBe(after.told.length);
 
   expect(after.since).toBeGreaterThanOrEqual(before.since);
-  const hasMoved = PHASE[after.status] !== PHASE[before.status];
+  const hasMoved = publicStatus(after) !== publicStatus(before);
   expect(after.since, "the time of the last change that tenants see").toBe(hasMoved ? Math.max(before.since, now) : before.since);
 
   const open = (attempt: Attempt): boolean => attempt.outcome === "open";
@@ -122,8 +141,12 @@ function expectLawful(before: Task, after: Task, now: number): void {
   const had = before.attempts.length;
   expect(after.attempts.length - had).toBeLessThanOrEqual(1);
   for (const [index, attempt] of before.attempts.entries()) {
-    const { outcome, retryAt, ...same } = after.attempts[index] as Attempt;
-    expect({ outcome, retryAt, ...same }).toEqual(open(attempt) ? { ...attempt, outcome, retryAt } : attempt);
+    const { outcome, retryAt, reason: why, ...same } = after.attempts[index] as Attempt;
+    const ended = outcome === "failed" || outcome === "abandoned" ? { ...attempt, outcome, reason: why } : attempt;
+    const expected = open(attempt) ? { ...attempt, outcome, retryAt, reason: why } : ended;
+    expect({ outcome, retryAt, reason: why, ...same }).toEqual(expected);
+    if (ended !== attempt && !open(attempt))
+      expect(attempt.outcome, "only what was accepted can fail").toBe(outcome === attempt.outcome ? outcome : "accepted");
     if (open(attempt)) expect(retryAt, "time is given to a busy route only").toSatisfy((at) => at > now === (outcome === "busy"));
   }
   expect(after.timeline.at(-1)?.status).toBe(after.status);
@@ -164,7 +187,8 @@ describe("whatever happens to a task", () => {
           if ("task" in effect) expect(effect.task, "what is acted on is what is on record").toBe(task);
           if (effect.kind === "submit") {
             // Nobody may have it already, or be about to.
-            expect(at.task.attempts.filter(({ outcome }) => outcome !== "busy" && outcome !== "refused")).toEqual([]);
+            const ended = ["busy", "refused", "failed", "abandoned"];
+            expect(task.attempts.slice(0, -1).filter(({ outcome }) => !ended.includes(outcome))).toEqual([]);
             expect(effect.attempt).toBe(task.attempts.at(-1));
             const earlier = at.task.attempts.findLast(({ provider }) => provider === effect.attempt.provider);
             expect(earlier?.retryAt ?? 0, "no route is asked before the time that it named").toBeLessThanOrEqual(at.now);
@@ -232,6 +256,8 @@ const LONGEST_MS = {
   submit: 60 * SECOND,
   poll: 30 * SECOND,
   cancel: 30 * SECOND,
+  prepare: 45 * SECOND,
+  lease: 5 * SECOND,
   store: 6 * MINUTE,
   settle: SECOND,
   announce: 5 * SECOND,
@@ -255,20 +281,15 @@ const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
     arbitrary: comeBack.map((ms): TaskEvent => ({
       type: "submit_refused",
       by: "busy",
-      reason: "upstream_rejected",
+      reason: "rate_limited",
       retryAfterMs: ms,
     })),
   },
   {
     weight: 1,
-    arbitrary: comeBack.map((ms): TaskEvent => ({
-      type: "submit_refused",
-      by: "route",
-      reason: "upstream_rejected",
-      retryAfterMs: ms,
-    })),
+    arbitrary: fc.constant<TaskEvent>({ type: "submit_refused", by: "route", reason: "upstream_rejected" }),
   },
-  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unknown" }) },
+  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unknown", repeatable: false }) },
 );
 const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "succeeded", source: 1 }) },
@@ -323,7 +344,7 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     now += Math.round(LONGEST_MS[effect.kind] * current.slowness);
     if (fault !== undefined) troubledUntil = Math.max(troubledUntil, now);
     if (fault?.crash) continue;
-    const event = answerTo(effect.kind, current, fault?.ledgerDown ?? false);
+    const event = answerTo(effect, current, fault?.ledgerDown ?? false);
     const next = transition(task, event, now);
     if (next === null) throw new Error("gone before its end");
     // Half-way through a copy the alarm that was armed before it stands; here nothing more comes of that copy.
@@ -335,27 +356,32 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
 }
 
 /** `isDown`: our own objects cannot be reached. */
-function answerTo(kind: Exclude<Busy, "purge">, world: World, isDown: boolean): TaskEvent {
-  switch (kind) {
+function answerTo(effect: Exclude<Effect, { kind: "none" | "purge" }>, world: World, isDown: boolean): TaskEvent {
+  switch (effect.kind) {
     case "settle":
       return { type: isDown ? "try_again" : "settled" };
     case "announce":
       return isDown ? { type: "try_again" } : { type: "announced", types: NEWS_TYPES };
     case "cancel":
       return { type: "cancel_answered", answer: "stopping" };
+    case "prepare":
+      return isDown ? { type: "try_again" } : { type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] };
+    case "lease": // As its performer does: without the provider's health it goes on without.
+      return { type: "leased", lease: aLease(effect.provider) };
     case "submit":
     case "poll":
     case "store":
-      return world[kind];
+      return world[effect.kind];
   }
 }
 
-/** The most wakes within a span of this length. `wakes`: in order. */
+/** The most wakes within a span of this length, by clocks that may have run back. */
 function crowd(wakes: readonly number[], spanMs: number): number {
+  const sorted = wakes.toSorted((a, b) => a - b);
   let first = 0;
   let most = 0;
-  for (const [index, at] of wakes.entries()) {
-    while (at - (wakes[first] as number) >= spanMs) first++;
+  for (const [index, at] of sorted.entries()) {
+    while (at - (sorted[first] as number) >= spanMs) first++;
     most = Math.max(most, index - first + 1);
   }
   return most;
@@ -382,9 +408,10 @@ describe("when faults stop", () => {
           const start = startTask(aSpec({ medianMs, deadlineAt: T0 + deadlineMs }));
           const { task, endedAt, troubledUntil, wakes } = live(start, routes, worlds, troubles);
           expect(endedAt - Math.max(task.deadlineAt, troubledUntil)).toBeLessThan(15 * MINUTE);
-          expect(wakes.length).toBeLessThan(200 + (endedAt - T0) / (15 * SECOND));
+          // A place at a provider is asked for in a wake of its own here; durable/video-task goes on in the same.
+          expect(wakes.length).toBeLessThan(200 + (endedAt - T0) / (8 * SECOND));
           expect(crowd(wakes, MINUTE), "wakes in a minute").toBeLessThanOrEqual(30);
-          expect(crowd(wakes, 1), "wakes at one and the same millisecond").toBeLessThanOrEqual(4);
+          expect(crowd(wakes, 1), "wakes at one and the same millisecond").toBeLessThanOrEqual(6);
           ends.add(task.status === "failed" ? task.reason : task.status);
         },
       ),
@@ -427,7 +454,7 @@ describe("when faults stop", () => {
   it.each([1, 2, 12])("%i routes that are busy, and say to come back at once, make no hot loop", (count) => {
     const routes = Array.from({ length: count }, (_, index) => aRoute({ provider: `route-${index}` }));
     for (const retryAfterMs of [0, null, 1, -MINUTE]) {
-      const busy: TaskEvent = { type: "submit_refused", by: "busy", reason: "upstream_rejected", retryAfterMs };
+      const busy: TaskEvent = { type: "submit_refused", by: "busy", reason: "rate_limited", retryAfterMs };
       const never: TaskEvent = { type: "try_again" };
       const { task, endedAt, wakes, mostAttempts } = live(
         startTask(aSpec({ deadlineAt: T0 + HOUR })),
@@ -443,7 +470,7 @@ describe("when faults stop", () => {
   });
 
   it("a route that will not have it is tried three times, not more than once a second", () => {
-    const refused: TaskEvent = { type: "submit_refused", by: "route", reason: "upstream_rejected", retryAfterMs: 0 };
+    const refused: TaskEvent = { type: "submit_refused", by: "route", reason: "upstream_rejected" };
     const never: TaskEvent = { type: "try_again" };
     const { task, wakes } = live(
       startTask(aSpec()),

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
+import { publicTask } from "../../src/core/public-task.ts";
+import { begin, cancelRefusal, followUp, isFollowedUp, leftPlace, STORE_TRIES } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { lastAttempt, orphanOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
+  aGeneration,
   anAttempt,
   anUpload,
   aRoute,
@@ -24,13 +26,16 @@ import {
 const ROUTES = [aRoute({ models: { veo3: "alpha-veo3" } })];
 const DEADLINE = T0 + 30 * MINUTE;
 
+const BUSY = { type: "submit_refused", by: "busy", reason: "rate_limited", retryAfterMs: null as number | null } as const;
+const REFUSED_BY_ROUTE = { type: "submit_refused", by: "route", reason: "upstream_rejected" } as const;
+
 type EventOf<Type extends TaskEvent["type"]> = Extract<TaskEvent, { type: Type }>;
 
 /** One of each, each as it would change a task that it fits. */
 const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   submitted: { type: "submitted", operation: { job: "j2" }, prompt: null },
-  submit_refused: { type: "submit_refused", by: "busy", reason: "upstream_rejected", retryAfterMs: null },
-  submit_unknown: { type: "submit_unknown" },
+  submit_refused: BUSY,
+  submit_unknown: { type: "submit_unknown", repeatable: false },
   still_running: { type: "still_running", retryAfterMs: 30 * SECOND },
   poll_missing: { type: "poll_missing" },
   succeeded: { type: "succeeded", source: { url: "s2" } },
@@ -43,7 +48,12 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   cancel: { type: "cancel", passesOn: false },
   cancel_answered: { type: "cancel_answered", answer: "stopping" },
   announced: { type: "announced", types: ["video.created"] },
+  prepared: { type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] },
+  prepare_failed: { type: "prepare_failed", reason: "image_invalid" },
+  leased: { type: "leased", lease: { provider: "alpha", credential: "ALPHA_KEY", quantiles: null } },
+  lease_refused: { type: "lease_refused", wait: { provider: "alpha", until: T0 + MINUTE, position: 3 } },
   abandon: { type: "abandon" },
+  links_revoked: { type: "links_revoked" },
   discard: { type: "discard" },
   purged: { type: "purged" },
   try_again: { type: "try_again" },
@@ -51,14 +61,19 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
 const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
 
 const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
-  queued: ["cancel", "abandon"],
+  queued: ["cancel", "abandon", "prepared", "prepare_failed", "leased", "lease_refused"],
   submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
   running: ["still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
   storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
   settling: ["settled"],
-  completed: ["discard", "purged"],
+  completed: ["links_revoked", "discard", "purged"],
   failed: ["discard", "purged"],
 };
+
+/** What the last attempt is owed for; null: nothing. */
+function lastOrphan(task: TaskOf<"settling">): Attempt | null {
+  return orphansOf(task).at(-1)?.attempt ?? null;
+}
 
 function likely(status: Task["status"]): Task {
   return aTask({ status });
@@ -91,10 +106,8 @@ describe("startTask", () => {
   it("queues what was asked for, due at once and not yet tried", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
-    expect(startTask(spec)).toEqual({
-      ...{ ...spec, schema: 2, since: T0, attempts: [], timeline, told: [] },
-      ...{ status: "queued", notBefore: T0 },
-    });
+    const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lease: null, lastReason: null };
+    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: 2, since: T0, status: "queued", notBefore: T0 });
   });
 });
 
@@ -125,7 +138,7 @@ describe("a queued task", () => {
   it("has its intent on record before it is submitted", () => {
     const task = aTask();
     const begun = begin(task, T0, ROUTES);
-    const attempt: Attempt = { provider: "alpha", model: "alpha-veo3", startedAt: T0, medianMs: MINUTE, outcome: "open" };
+    const attempt: Attempt = anAttempt({ outcome: "open" });
     const submitting = expectStatus(begun.task, "submitting");
     expect(submitting.attempts).toEqual([attempt]);
     expect(begun.effect).toEqual({ kind: "submit", attempt, task: submitting });
@@ -141,7 +154,7 @@ describe("a queued task", () => {
 
   it("counts the route's own time where the route says it", () => {
     const begun = begin(aTask(), T0, [aRoute({ medianMs: 5 * MINUTE })]);
-    expect(lastAttempt(begun.task).medianMs).toBe(5 * MINUTE);
+    expect(lastAttempt(begun.task).latency.medianMs).toBe(5 * MINUTE);
     expect(begun.again).toBeGreaterThan(T0 + 5 * MINUTE);
   });
 
@@ -172,7 +185,7 @@ describe("a queued task", () => {
 
   it("tries nobody while every route has asked for time, and has nothing new on record", () => {
     const sick = anAttempt({ outcome: "busy", retryAt: T0 + 5 * MINUTE });
-    const tired = anAttempt({ provider: "beta", outcome: "busy", retryAt: T0 + 3 * MINUTE });
+    const tired = anAttempt({ provider: "beta", credential: "BETA_KEY", outcome: "busy", retryAt: T0 + 3 * MINUTE });
     const task = aTask({ attempts: [sick, tired] });
     const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
     const begun = begin(task, T0 + SECOND, routes);
@@ -192,7 +205,7 @@ describe("a queued task", () => {
   });
 
   it("fails at once when its last refusal came after the deadline", () => {
-    const refused = after(aTask({ status: "submitting" }), EVENTS.submit_refused, DEADLINE + 10 * SECOND);
+    const refused = after(aTask({ status: "submitting" }), BUSY, DEADLINE + 10 * SECOND);
     expect(wakeAt(refused, DEADLINE + 10 * SECOND)).toBe(DEADLINE + 10 * SECOND);
     expectFailing(begin(refused, DEADLINE + 10 * SECOND, ROUTES).task, "queue_timeout");
   });
@@ -208,13 +221,13 @@ describe("a queued task", () => {
 
   it("can be cancelled, and owes the provider nothing", () => {
     const cancelled = expectFailing(after(aTask(), EVENTS.cancel, T0 + SECOND), "cancelled");
-    expect(orphanOf(cancelled)).toBeNull();
+    expect(lastOrphan(cancelled)).toBeNull();
     expect(wakeAt(cancelled, T0 + SECOND)).toBe(T0 + SECOND);
   });
 
   it("can be cancelled after a refusal, because no provider has it", () => {
     const refused = aTask({ attempts: [anAttempt({ outcome: "busy" })], notBefore: T0 + MINUTE });
-    expect(orphanOf(expectFailing(after(refused, EVENTS.cancel, T0), "cancelled"))).toBeNull();
+    expect(lastOrphan(expectFailing(after(refused, EVENTS.cancel, T0), "cancelled"))).toBeNull();
   });
 });
 
@@ -252,14 +265,14 @@ describe("a task being submitted", () => {
   });
 
   it("fails at once when no provider would take it", () => {
-    const event: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy", retryAfterMs: null };
+    const event: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy" };
     const settling = expectFailing(after(submitting, event, T0), "content_policy");
-    expect(settling.attempts).toEqual([anAttempt({ outcome: "refused" })]);
-    expect(orphanOf(settling)).toBeNull();
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "refused", reason: "content_policy" })]);
+    expect(lastOrphan(settling)).toBeNull();
   });
 
   it.each(["busy", "route"] as const)("goes back to the queue after a clean no by %s, for a second", (by) => {
-    const refusal = { ...EVENTS.submit_refused, by, retryAfterMs: MINUTE };
+    const refusal = by === "busy" ? { ...BUSY, retryAfterMs: MINUTE } : REFUSED_BY_ROUTE;
     const queued = expectStatus(after(submitting, refusal, T0 + SECOND), "queued");
     expect(queued.notBefore, "another route may be tried").toBe(T0 + 2 * SECOND);
     expect(wakeAt(queued, T0 + SECOND)).toBe(T0 + 2 * SECOND);
@@ -267,16 +280,16 @@ describe("a task being submitted", () => {
   });
 
   it("asks no route to wait that will not have it at all", () => {
-    const queued = after(submitting, { ...EVENTS.submit_refused, by: "route", retryAfterMs: MINUTE }, T0);
-    expect(queued.attempts).toEqual([anAttempt({ outcome: "refused" })]);
+    const queued = after(submitting, REFUSED_BY_ROUTE, T0);
+    expect(queued.attempts).toEqual([anAttempt({ outcome: "refused", reason: "upstream_rejected" })]);
     expect(queued.attempts[0]).not.toHaveProperty("retryAt");
   });
 
   /** How long a route that is busy is left alone. */
   function waitAfter(task: TaskOf<"submitting">, retryAfterMs: number | null): number {
-    const queued = expectStatus(after(task, { ...EVENTS.submit_refused, retryAfterMs }, T0), "queued");
+    const queued = expectStatus(after(task, { ...BUSY, retryAfterMs }, T0), "queued");
     const { retryAt = Number.NaN, ...attempt } = lastAttempt(queued);
-    expect(attempt).toEqual({ ...lastAttempt(task), outcome: "busy" });
+    expect(attempt).toEqual({ ...lastAttempt(task), outcome: "busy", reason: "rate_limited" });
     return retryAt - T0;
   }
 
@@ -306,7 +319,7 @@ describe("a task being submitted", () => {
 
   it("goes to another route at once when one is busy for minutes, and comes back when that is over", () => {
     const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
-    const refusal = { ...EVENTS.submit_refused, retryAfterMs: 5 * MINUTE };
+    const refusal = { ...BUSY, retryAfterMs: 5 * MINUTE };
     const next = begin(after(submitting, refusal, T0), T0 + SECOND, routes);
     expect(next.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
     const both = after(next.task, { ...refusal, retryAfterMs: 10 * MINUTE }, T0 + SECOND);
@@ -316,7 +329,7 @@ describe("a task being submitted", () => {
 
   it("tries the next route, and says so in a new attempt", () => {
     const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
-    const queued = expectStatus(after(submitting, { ...EVENTS.submit_refused, by: "route" }, T0), "queued");
+    const queued = expectStatus(after(submitting, REFUSED_BY_ROUTE, T0), "queued");
     const begun = begin(queued, queued.notBefore, routes);
     expect(begun.task.attempts.map(({ provider, outcome }) => [provider, outcome])).toEqual([
       ["alpha", "refused"],
@@ -326,7 +339,10 @@ describe("a task being submitted", () => {
   });
 
   it("looks again at the deadline at the latest", () => {
-    const slow = aTask({ status: "submitting", attempts: [anAttempt({ outcome: "open", medianMs: 2 * HOUR })] });
+    const slow = aTask({
+      status: "submitting",
+      attempts: [anAttempt({ outcome: "open", latency: { medianMs: 2 * HOUR, quantiles: null } })],
+    });
     expect(wakeAt(slow, T0)).toBe(DEADLINE);
   });
 });
@@ -390,7 +406,7 @@ describe("a running task", () => {
   it.each([SECOND, 10 * MINUTE, 10 * HOUR])(
     "waits half a minute for its last poll, however long a job takes (%i ms)",
     (medianMs) => {
-      const slow = aTask({ status: "running", attempts: [anAttempt({ medianMs })] });
+      const slow = aTask({ status: "running", attempts: [anAttempt({ latency: { medianMs, quantiles: null } })] });
       expect(begin(slow, DEADLINE, []).again).toBe(DEADLINE + 30 * SECOND);
       expect(begin(slow, DEADLINE + MINUTE, []).again).toBe(DEADLINE + MINUTE + 30 * SECOND);
     },
@@ -422,7 +438,7 @@ describe("a running task", () => {
     const once = expectStatus(after(running, EVENTS.poll_missing, T0 + 2 * MINUTE), "running");
     const twice = expectStatus(after(once, EVENTS.poll_missing, T0 + 3 * MINUTE), "running");
     expect([once.misses, twice.misses]).toEqual([1, 2]);
-    expect(orphanOf(expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost"))).toEqual(anAttempt());
+    expect(lastOrphan(expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost"))).toEqual(anAttempt());
   });
 
   it("is found again in between, and the count begins anew", () => {
@@ -462,15 +478,17 @@ describe("a finished job without a usable video", () => {
     expect(again.notBefore - T0).toBeLessThanOrEqual(wait * 1.1);
   });
 
+  const alone = { route: { fallback: false, only: null } } as const;
+
   it.each(["upstream_invalid_result", "upstream_asset_expired"] as const)("is given up the third time, as %s", (reason) => {
     for (const spoiled of [0, 1]) {
       expectStatus(after(aTask({ status: "storing", spoiled }), { type: "spoiled", reason }, T0), "running");
     }
-    expectFailing(after(aTask({ status: "storing", spoiled: 2 }), { type: "spoiled", reason }, T0), reason);
+    expectFailing(after(aTask({ ...alone, status: "storing", spoiled: 2 }), { type: "spoiled", reason }, T0), reason);
   });
 
   it("remembers across the polls between, so that it cannot go on for ever", () => {
-    const polled = after(aTask({ status: "running", spoiled: 2 }), EVENTS.succeeded, T0);
+    const polled = after(aTask({ ...alone, status: "running", spoiled: 2 }), EVENTS.succeeded, T0);
     expectFailing(after(polled, EVENTS.spoiled, T0), "upstream_invalid_result");
   });
 
@@ -651,13 +669,13 @@ describe("a task that an operator ends", () => {
     (status) => {
       const settling = expectFailing(after(likely(status), EVENTS.abandon, T0 + MINUTE), "cancelled");
       expect(begin(settling, T0 + MINUTE, []).effect).toEqual({ kind: "settle", task: settling });
-      expect(orphanOf(settling)).toEqual(status === "queued" ? null : anAttempt());
+      expect(lastOrphan(settling)).toEqual(status === "queued" ? null : anAttempt());
     },
   );
 
   it("counts as handed over while it is being submitted, and hears no answer any more", () => {
     const settling = expectFailing(after(aTask({ status: "submitting" }), EVENTS.abandon, T0 + SECOND), "cancelled");
-    expect(orphanOf(settling)).toEqual(anAttempt({ outcome: "unknown" }));
+    expect(lastOrphan(settling)).toEqual(anAttempt({ outcome: "unknown" }));
     expect(transition(settling, EVENTS.submitted, T0 + 2 * SECOND)).toBe(settling);
   });
 
@@ -679,7 +697,7 @@ describe("a task that an operator ends", () => {
 describe("what a task remembers of its way", () => {
   it("is each state, and when it came into it", () => {
     let task: Task = begin(aTask(), T0 + SECOND, ROUTES).task;
-    task = after(task, { ...EVENTS.submit_refused, retryAfterMs: SECOND }, T0 + 2 * SECOND);
+    task = after(task, { ...BUSY, retryAfterMs: SECOND }, T0 + 2 * SECOND);
     task = begin(task, T0 + 5 * SECOND, ROUTES).task;
     task = after(task, EVENTS.submitted, T0 + 6 * SECOND);
     task = after(task, EVENTS.succeeded, T0 + 7 * SECOND);
@@ -704,7 +722,7 @@ describe("what a task remembers of its way", () => {
     let task: Task = aTask({ deadlineAt: T0 + DAY });
     for (let count = 1; count <= 100; count++) {
       task = begin(task, T0 + count * 2 * MINUTE, ROUTES).task;
-      task = after(task, EVENTS.submit_refused, T0 + count * 2 * MINUTE);
+      task = after(task, BUSY, T0 + count * 2 * MINUTE);
     }
     expect(task.timeline).toHaveLength(60);
     expect(task.timeline[0]).toEqual({ at: T0, status: "queued" });
@@ -715,7 +733,7 @@ describe("what a task remembers of its way", () => {
 });
 
 describe("the time from which tenants see a task processing", () => {
-  const refused: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy", retryAfterMs: null };
+  const refused: TaskEvent = { type: "submit_refused", by: "task", reason: "content_policy" };
 
   it.each([
     { status: "queued", event: EVENTS.cancel },
@@ -769,12 +787,12 @@ describe("orphanOf", () => {
     "upstream_asset_expired",
     "cancelled",
   ] as const)("names the paid work behind a task that failed as %s", (reason) => {
-    expect(orphanOf(failedFor(reason))).toEqual(anAttempt());
+    expect(lastOrphan(failedFor(reason))).toEqual(anAttempt());
   });
 
   it("names an attempt that nobody knows the outcome of", () => {
     const unknown = anAttempt({ outcome: "unknown" });
-    expect(orphanOf(failedFor("upstream_ambiguous", [anAttempt({ outcome: "busy" }), unknown]))).toEqual(unknown);
+    expect(lastOrphan(failedFor("upstream_ambiguous", [anAttempt({ outcome: "busy" }), unknown]))).toEqual(unknown);
   });
 
   it.each([
@@ -784,7 +802,7 @@ describe("orphanOf", () => {
     ["refused by all", failedFor("upstream_rejected", [anAttempt({ outcome: "refused" })])],
     ["broken before it was tried", failedFor("internal_error", [])],
   ])("names nothing for a task that was %s", (_, task) => {
-    expect(orphanOf(task)).toBeNull();
+    expect(lastOrphan(task)).toBeNull();
   });
 });
 
@@ -836,7 +854,7 @@ describe("cancelling what a provider works on", () => {
     const stopping = after(asked, EVENTS.cancel_answered, T0 + SECOND);
     expect(begin(stopping, T0 + 5 * SECOND, ROUTES).effect.kind).toBe("poll");
     const settling = expectFailing(after(stopping, EVENTS.provider_failed, T0 + 5 * SECOND), "cancelled");
-    expect(orphanOf(settling)).toEqual(anAttempt());
+    expect(lastOrphan(settling)).toEqual(anAttempt());
   });
 
   it("is completed and charged when the provider was faster", () => {
@@ -878,8 +896,8 @@ describe("news", () => {
   it("follows in the wake in which it happened, and leaves the alarm as it is", () => {
     const running = after({ ...aTask({ status: "submitting" }), ...untold }, EVENTS.submitted, T0 + SECOND);
     const step = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) } as const;
-    expect(followUp(running, step, T0 + SECOND)).toMatchObject({ effect: { kind: "announce" }, again: null });
-    expect(isFollowedUp(running)).toBe(true);
+    expect(followUp(running, step, T0 + SECOND, ROUTES)).toMatchObject({ effect: { kind: "announce" }, again: null });
+    expect(isFollowedUp(running, step)).toBe(true);
   });
 
   it("never keeps a poll waiting", () => {
@@ -900,5 +918,147 @@ describe("news", () => {
     expect(waits).toEqual(waits.toSorted((a, b) => a - b));
     expect(waits.at(-1)).toBe(10 * MINUTE);
     expect(begin(failed, failed.expiresAt, ROUTES).effect.kind).toBe("purge");
+  });
+});
+
+describe("another provider", () => {
+  const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
+  const failed = { type: "provider_failed", reason: "upstream_rejected" } as const;
+
+  it.each(["running", "storing"] as const)("takes over at once from one that failed a %s task", (status) => {
+    const queued = expectStatus(after(likely(status), failed, T0 + MINUTE), "queued");
+    expect(queued.attempts).toEqual([anAttempt({ outcome: "failed", reason: "upstream_rejected" })]);
+    const step = { kind: "poll", provider: "alpha", task: aTask({ status: "running" }) } as const;
+    expect(followUp(queued, step, T0 + MINUTE, routes)?.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+  });
+
+  it("is the same task to its tenant: it goes on processing, and its time does not start anew", () => {
+    const running = aTask({ status: "running" });
+    const queued = after(running, failed, T0 + MINUTE);
+    expect(publicTask(queued, null)).toMatchObject({ status: "processing", statusChangedAt: T0 / 1000 });
+    const taken = after(begin(queued, T0 + MINUTE, routes).task, EVENTS.submitted, T0 + 2 * MINUTE);
+    expect(publicTask(taken, null)).toMatchObject({ status: "processing", statusChangedAt: T0 / 1000 });
+    expect(taken.deadlineAt).toBe(running.deadlineAt);
+  });
+
+  it("is not asked where the reason is the prompt's, or the outcome is not known", () => {
+    for (const reason of ["content_policy", "upstream_lost", "upstream_ambiguous"] as const)
+      expectFailing(after(aTask({ status: "running" }), { type: "provider_failed", reason }, T0), reason);
+  });
+
+  it("is not asked where the tenant wants none, or no time is left", () => {
+    const alone = aTask({ status: "running", route: { fallback: false, only: null } });
+    expectFailing(after(alone, failed, T0), "upstream_rejected");
+    expectFailing(after(aTask({ status: "running" }), failed, DEADLINE), "upstream_rejected");
+  });
+
+  it("that is not there leaves the reason of the one that failed", () => {
+    const queued = after(aTask({ status: "running" }), failed, T0 + MINUTE);
+    expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, "upstream_rejected");
+  });
+
+  it("takes over from one that takes far longer than it should, which is owed what it still makes", () => {
+    const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: T0 + 5 * MINUTE })] });
+    expect(begin(slow, T0 + 5 * MINUTE - 1, routes).effect.kind).toBe("poll");
+    const begun = begin(slow, T0 + 5 * MINUTE, routes);
+    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    const settling = expectStatus(begin({ ...begun.task, deadlineAt: T0 } as Task, T0 + 6 * MINUTE, []).task, "settling");
+    expect(orphansOf(settling)).toMatchObject([
+      { attempt: { provider: "alpha", outcome: "abandoned" }, reason: "timeout" },
+      { attempt: { provider: "beta", outcome: "unknown" }, reason: "upstream_ambiguous" },
+    ]);
+    expect(begin(slow, T0 + 5 * MINUTE, ROUTES).effect.kind, "alone it may take its time").toBe("poll");
+    expect(begin({ ...slow, cancel: "passed_on" } as Task, T0 + 5 * MINUTE, routes).effect.kind).toBe("poll");
+  });
+
+  it("records what was abandoned though the task was completed in the end", () => {
+    const attempts = [anAttempt({ outcome: "abandoned", reason: "timeout" }), anAttempt({ provider: "beta" })];
+    expect(orphansOf(aTask({ status: "settling", attempts }))).toHaveLength(1);
+  });
+});
+
+describe("a place at a provider", () => {
+  const leased = aRoute({ leased: true, overdueFactor: 2 });
+  const quantiles = Array.from({ length: 19 }, (_, index) => (index + 1) * 10 * SECOND);
+  const lease = { provider: "alpha", credential: "ALPHA_KEY", quantiles };
+  const ask = begin(aTask(), T0, [leased]);
+  const step = ask.effect;
+
+  it("is asked for before the submit, with the keys that may be tried", () => {
+    expect(ask).toMatchObject({
+      effect: { kind: "lease", provider: "alpha", credentials: ["ALPHA_KEY"] },
+      again: T0 + 10 * SECOND,
+    });
+  });
+
+  it("is taken in the same wake, and tells how long things take there", () => {
+    const queued = after(aTask(), { type: "leased", lease }, T0);
+    expect(isFollowedUp(queued, step)).toBe(true);
+    expect(followUp(queued, step, T0, [leased])?.effect).toMatchObject({
+      kind: "submit",
+      attempt: { credential: "ALPHA_KEY", latency: { medianMs: 100 * SECOND, quantiles }, overdueAt: T0 + 380 * SECOND },
+    });
+  });
+
+  it("that is refused lets another provider have its turn at once, or waits", () => {
+    const wait = { provider: "alpha", until: T0 + MINUTE, position: 7 };
+    const queued = after(aTask(), { type: "lease_refused", wait }, T0);
+    const beta = aRoute({ provider: "beta", priority: 2, leased: true });
+    expect(followUp(queued, step, T0, [leased, beta])?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    expect(followUp(queued, step, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + MINUTE });
+  });
+
+  it("is never refused into the past, so that there is no hot loop", () => {
+    const queued = after(aTask(), { type: "lease_refused", wait: { provider: "alpha", until: 0, position: null } }, T0);
+    expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
+  });
+
+  it("is left with what came of it", () => {
+    const running = aTask({ status: "running" });
+    const done = after(after(running, EVENTS.succeeded, T0 + 40 * SECOND), EVENTS.stored, T0 + 50 * SECOND);
+    expect(leftPlace(after(running, EVENTS.succeeded, T0 + 40 * SECOND), done, T0 + 50 * SECOND)).toEqual({
+      attempt: anAttempt(),
+      reason: null,
+      durationMs: 40 * SECOND,
+    });
+    const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
+    expect(leftPlace(running, queued, T0 + MINUTE)).toMatchObject({ reason: "upstream_rejected", durationMs: null });
+    const busy = after(aTask({ status: "submitting" }), BUSY, T0);
+    expect(leftPlace(aTask({ status: "submitting" }), busy, T0)).toMatchObject({ reason: "rate_limited" });
+    expect(leftPlace(running, running, T0)).toBeNull();
+    expect(leftPlace(aTask(), aTask({ status: "submitting" }), T0)).toBeNull();
+  });
+});
+
+describe("a submit of unknown outcome to a provider that knows a repetition", () => {
+  const routes = [aRoute({ resubmits: true })];
+  const submitting = aTask({ status: "submitting" });
+
+  it("is repeated as the same attempt, ever more seldom, up to the deadline", () => {
+    const unknown = after(submitting, { type: "submit_unknown", repeatable: true }, T0 + SECOND);
+    expect(unknown).toBe(submitting);
+    const begun = begin(unknown, T0 + MINUTE, routes);
+    expect(begun).toMatchObject({ task: submitting, effect: { kind: "submit", attempt: submitting.attempts[0] } });
+    expect(begun.again).toBe(T0 + MINUTE + 30 * SECOND);
+    expectFailing(begin(unknown, DEADLINE, routes).task, "upstream_ambiguous");
+  });
+});
+
+describe("reference images for a wire that inlines them", () => {
+  const inline = [aRoute({ images: "inline" })];
+  const task = aTask({ generation: aGeneration({ images: ["https://example.com/a.png"] }) });
+
+  it("are fetched before anybody is asked, once", () => {
+    const begun = begin(task, T0, inline);
+    expect(begun.effect).toEqual({ kind: "prepare", task });
+    const prepared = after(task, EVENTS.prepared, T0 + SECOND);
+    expect(followUp(prepared, begun.effect, T0 + SECOND, inline)?.effect.kind).toBe("submit");
+    expect(begin(aTask(), T0, inline).effect.kind, "there are none to fetch").toBe("submit");
+    expect(begin(task, T0, ROUTES).effect.kind, "a wire that takes URLs gets them as they are").toBe("submit");
+  });
+
+  it.each(["image_fetch_failed", "image_invalid"] as const)("fail the task as %s, with nothing owed", (reason) => {
+    const settling = expectFailing(after(task, { type: "prepare_failed", reason }, T0), reason);
+    expect(orphansOf(settling)).toEqual([]);
   });
 });

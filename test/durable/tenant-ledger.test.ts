@@ -76,10 +76,10 @@ describe("under any concurrency", () => {
     await Promise.all([ledger.reserve(once), ledger.reserve(once), ledger.reserve(once)]);
     expect(await readBalances(owner)).toMatchObject({ held: 10 });
     await Promise.all([
-      ledger.resolve(once.id, { kind: "charge", videoMs: 8_000 }),
-      ledger.resolve(once.id, { kind: "release", orphan: null }),
+      ledger.resolve(once.id, { kind: "charge", videoMs: 8_000, orphans: [] }),
+      ledger.resolve(once.id, { kind: "release", orphans: [] }),
     ]);
-    await ledger.resolve(once.id, { kind: "charge", videoMs: 8_000 });
+    await ledger.resolve(once.id, { kind: "charge", videoMs: 8_000, orphans: [] });
     expect(await readBalances(owner)).toMatchObject({ held: 0, spent: 10 });
     expect((await readBooks(owner)).account.live).toBe(0);
   });

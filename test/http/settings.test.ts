@@ -125,7 +125,29 @@ describe("a good setting", () => {
 
   it("makes a provider whole, with its key from the secret that it names", () => {
     const [provider] = parseSettings({ ...GOOD, ...providers({ models: { veo3: "veo-3" }, priority: 2 }) }).providers;
-    expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", api_key: "canary-key", priority: 2 });
+    expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", priority: 2 });
+    expect(provider?.credentials).toEqual([{ name: "UP_KEY", value: "canary-key" }]);
+  });
+
+  it("takes several keys of one provider", () => {
+    const several = providers({ api_key_secret: ["UP_KEY", "UP_KEY_2"] });
+    const [provider] = parseSettings({ ...GOOD, UP_KEY_2: "second-key", ...several }).providers;
+    expect(provider?.credentials.map(({ name }) => name)).toEqual(["UP_KEY", "UP_KEY_2"]);
+    expect(problemsOf(several).join()).toContain("UP_KEY_2 is not set");
+  });
+
+  it("knows where the wires live that have a host of their own, and asks for the others'", () => {
+    for (const kind of ["fal", "replicate", "gemini", "veo", "openrouter"]) {
+      expect(problemsOf(providers({ kind, base_url: undefined })), kind).toEqual([]);
+    }
+    for (const kind of ["seed-style", "openai-style"]) {
+      expect(problemsOf(providers({ kind, base_url: undefined })).join(), kind).toContain("base_url");
+    }
+  });
+
+  it("does not send anybody to an API that is closed", () => {
+    const closed = providers({ kind: "openai-style", base_url: "https://api.openai.com" });
+    expect(problemsOf(closed).join()).toContain("closed");
   });
 
   it.each(["http://127.0.0.1:9100", "http://localhost:9100", "http://[::1]:9100"])(

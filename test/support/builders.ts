@@ -4,7 +4,15 @@ import { LEDGER_SCHEMA, type Account, type Hold } from "../../src/core/ledger.ts
 import { NEWS_TYPES } from "../../src/core/news.ts";
 import type { Limits, Usage } from "../../src/core/quota.ts";
 import type { Route } from "../../src/core/routing.ts";
-import { TASK_SCHEMA, type Attempt, type StoredVideo, type Task, type TaskSpec, type Upload } from "../../src/core/task.ts";
+import {
+  ANY_ROUTE,
+  TASK_SCHEMA,
+  type Attempt,
+  type StoredVideo,
+  type Task,
+  type TaskSpec,
+  type Upload,
+} from "../../src/core/task.ts";
 
 /** A Sunday at noon. */
 export const T0 = Date.UTC(2026, 10, 22, 12);
@@ -38,13 +46,25 @@ export function aSpec(given: Partial<TaskSpec> = {}): TaskSpec {
     base: "https://api.example",
     webhookUrl: null,
     metadata: {},
+    route: ANY_ROUTE,
     ...given,
   };
 }
 
 /** Begun at T0 and accepted. */
 export function anAttempt(given: Partial<Attempt> = {}): Attempt {
-  return { provider: "alpha", model: "alpha-veo3", startedAt: T0, medianMs: MINUTE, outcome: "accepted", ...given };
+  return {
+    provider: "alpha",
+    credential: "ALPHA_KEY",
+    model: "alpha-veo3",
+    startedAt: T0,
+    latency: { medianMs: MINUTE, quantiles: null },
+    hinted: false,
+    overdueAt: null,
+    costCents: null,
+    outcome: "accepted",
+    ...given,
+  };
 }
 
 export function aVideo(given: Partial<StoredVideo> = {}): StoredVideo {
@@ -65,16 +85,17 @@ const COMMON = {
   timeline: [{ at: T0, status: "queued" }],
   // Nobody is to be told of anything, unless a test says so.
   told: NEWS_TYPES,
+  images: null,
 } as const;
 const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0 } as const;
 
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
-  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0 },
+  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lease: null, lastReason: null },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
   running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
   settling: { ...COMMON, status: "settling", outcome: { kind: "completed", video: aVideo() }, settlingSince: T0 },
-  completed: { ...COMMON, status: "completed", video: aVideo(), expiresAt: T0 + 7 * DAY },
+  completed: { ...COMMON, status: "completed", video: aVideo(), linkRevision: 0, expiresAt: T0 + 7 * DAY },
   failed: { ...COMMON, status: "failed", reason: "timeout", expiresAt: T0 + 7 * DAY },
 };
 
@@ -89,7 +110,24 @@ export function aTask(given: Partial<Task> = {}): Task {
 
 /** Serves every model of the live mode. */
 export function aRoute(given: Partial<Route> = {}): Route {
-  return { provider: "alpha", mode: "live", priority: 1, models: null, medianMs: null, ...given };
+  const { provider = "alpha" } = given;
+  return {
+    provider,
+    mode: "live",
+    priority: 1,
+    weight: 1,
+    models: null,
+    medianMs: null,
+    tags: [],
+    credentials: [`${provider.toUpperCase()}_KEY`],
+    images: "url",
+    leased: false,
+    resubmits: false,
+    hinted: false,
+    overdueFactor: null,
+    costCents: null,
+    ...given,
+  };
 }
 
 export function someLimits(given: Partial<Limits> = {}): Limits {

@@ -1,0 +1,90 @@
+// The PROVIDERS setting: which upstreams there are, in what order they are used, and within what limits.
+import { z } from "zod";
+import { MODEL_NAMES } from "./core/models.ts";
+
+export const PROVIDER_KINDS = ["seed-style", "openai-style", "gemini", "veo", "fal", "replicate", "openrouter"] as const;
+export type ProviderKind = (typeof PROVIDER_KINDS)[number];
+
+/** Where the wire has no well-known host, the operator names it. */
+const NEEDS_BASE: readonly ProviderKind[] = ["seed-style", "openai-style"];
+/** Closed since September 2026; the wire lives on at others. */
+const CLOSED_HOSTS = ["api.openai.com"];
+
+const secretName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY");
+const provider = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")
+    .refine((name) => name !== "simulated", "simulated is built in"),
+  kind: z.enum(PROVIDER_KINDS),
+  base_url: z.url().optional(),
+  /** One name, or several: any of the keys may serve, and a task stays with the one it began with. */
+  api_key_secret: z.union([secretName, z.array(secretName).min(1).max(20)]),
+  models: z.partialRecord(z.enum(MODEL_NAMES), z.string().min(1)).optional(),
+  /** Lower goes first. */
+  priority: z.int().min(0).default(1),
+  /** Among equals of priority, how many tasks in proportion. */
+  weight: z.number().positive().max(1_000).default(1),
+  /** Tasks at a time, and submits a minute. */
+  concurrency: z.int().min(1).optional(),
+  requests_per_minute: z.int().min(1).optional(),
+  median_seconds: z.number().min(1).optional(),
+  /** A task that takes this many times the 95th percentile goes to another provider. */
+  overdue_factor: z.number().min(1).max(100).optional(),
+  /** What a video costs you there, in US cents, for the orphans' list. */
+  cost_cents: z.number().min(0).optional(),
+  /** What tenants may choose it by. */
+  tags: z.array(z.string().regex(/^[a-z0-9-]{1,32}$/, "1 to 32 of a-z, 0-9 and -")).default([]),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .optional(),
+  storage_uri: z
+    .string()
+    .regex(/^gs:\/\/./, "begins with gs://")
+    .optional(),
+  result_hosts: z.array(z.string().min(1)).optional(),
+  honours_idempotency_key: z.boolean().default(false),
+});
+
+export const providersSetting = z.array(provider);
+
+type Given = z.infer<typeof provider>;
+export interface ProviderSettings extends Omit<Given, "base_url" | "api_key_secret"> {
+  /** Without a trailing slash; null: the wire's own host. */
+  readonly base_url: string | null;
+  /** By the names of their secrets; at least one. */
+  readonly credentials: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** With its secrets. `problems` gets what is wrong, one a line, naming settings and never their values. */
+export function resolveProviders(
+  given: readonly Given[],
+  secret: (name: string) => string,
+  local: boolean,
+  problems: string[],
+): ProviderSettings[] {
+  const names = new Set(given.map(({ name }) => name));
+  if (names.size < given.length) problems.push("PROVIDERS: two providers have the same name");
+  return given.map(({ api_key_secret, base_url, ...rest }, index) => {
+    const at = `PROVIDERS.${index}`;
+    const credentials = [api_key_secret].flat().map((name) => ({ name, value: secret(name) }));
+    for (const { name, value } of credentials) {
+      if (value === "") problems.push(`${at}.api_key_secret: ${name} is not set; it is to be a secret`);
+    }
+    if (base_url === undefined && NEEDS_BASE.includes(rest.kind))
+      problems.push(`${at}.base_url: ${rest.kind} has no host of its own; name it`);
+    if (base_url !== undefined && !isAllowedBase(base_url, local)) {
+      problems.push(`${at}.base_url: must be an https URL${local ? ", or http on loopback" : ""}`);
+    }
+    if (base_url !== undefined && CLOSED_HOSTS.includes(new URL(base_url).hostname)) {
+      problems.push(`${at}.base_url: OpenAI closed its Videos API in September 2026; name another server that speaks it`);
+    }
+    return { ...rest, base_url: base_url?.replace(/\/+$/, "") ?? null, credentials };
+  });
+}
+
+function isAllowedBase(base: string, local: boolean): boolean {
+  const { protocol, hostname } = new URL(base);
+  return protocol === "https:" || (local && protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname));
+}

@@ -1,0 +1,179 @@
+// What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
+import type { Route } from "../core/routing.ts";
+import type { Effect, LeftPlace } from "../core/task-machine.ts";
+import type { TaskEvent } from "../core/task-transition.ts";
+import type { QueuedTask } from "../core/task.ts";
+import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
+import type {
+  CallbackUrlOf,
+  FetchImage,
+  HealthOf,
+  ImageStore,
+  Job,
+  JobImage,
+  PollResult,
+  Provider,
+  ProviderLimits,
+} from "../ports.ts";
+import { nameOf, type Performed } from "./performed.ts";
+import { within } from "./within.ts";
+
+export interface AskingHands {
+  readonly healthOf: HealthOf;
+  readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly fetchImage: FetchImage;
+  readonly images: ImageStore;
+  readonly callbackUrlOf: CallbackUrlOf;
+}
+
+export interface GivingHands {
+  readonly healthOf: HealthOf;
+  readonly routes: readonly Route[];
+}
+
+const SUBMIT_TIMEOUT_MS = 60_000;
+const POLL_TIMEOUT_MS = 30_000;
+const LEASE_TIMEOUT_MS = 5_000;
+const IMAGE_TIMEOUT_MS = 15_000;
+/** A place is given back by itself when the task must have ended. */
+const LEASE_GRACE_MS = 15 * 60_000;
+
+type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
+
+/** A provider's health that cannot be asked must not keep a task from its provider: it goes on without. */
+export async function lease({ task, provider, model, credentials }: Of<"lease">, hands: AskingHands): Promise<Performed> {
+  const ask = {
+    task: task.id,
+    tenant: task.tenant,
+    model,
+    credentials,
+    since: task.createdAt,
+    until: task.deadlineAt + LEASE_GRACE_MS,
+  };
+  try {
+    const reply = await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).acquire(ask, hands.limitsOf(provider)));
+    return reply.kind === "granted"
+      ? { event: { type: "leased", lease: reply.lease } }
+      : { event: { type: "lease_refused", wait: reply.wait }, note: "no place" };
+  } catch (error) {
+    const plain = { provider, credential: credentials[0] ?? "", quantiles: null };
+    return { event: { type: "leased", lease: plain }, note: nameOf(error) };
+  }
+}
+
+/** Best effort: what is not heard of here ends by itself, and its news of the provider's health is lost. */
+export async function giveBack(task: string, { attempt, reason, durationMs }: LeftPlace, hands: GivingHands): Promise<void> {
+  const { provider, credential, model, retryAt = null } = attempt;
+  if (!hands.routes.some((route) => route.provider === provider && route.leased)) return;
+  const end = { task, credential, model, reason, durationMs, retryAt };
+  await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release(end)).catch(() => undefined);
+}
+
+/** One after the other: an image may have 10 MB. What was fetched before is not fetched again. */
+export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: AskingHands): Promise<Performed> {
+  const prepared: { bytes: number; mimeType: "image/jpeg" | "image/png" | "image/webp" }[] = [];
+  try {
+    for (const [index, url] of task.generation.images.entries()) {
+      const kept = await images.read(task.id, index);
+      const file = kept ?? (await within(IMAGE_TIMEOUT_MS, async (signal) => fetchImage(url, hostOf(task), signal)));
+      if (kept === null) await images.put(task, index, file);
+      prepared.push({ bytes: file.bytes.byteLength, mimeType: file.mimeType });
+    }
+    return { event: { type: "prepared", images: prepared } };
+  } catch (error) {
+    if (error instanceof RefusedError && (error.reason === "image_fetch_failed" || error.reason === "image_invalid")) {
+      return { event: { type: "prepare_failed", reason: error.reason }, note: error.reason };
+    }
+    return { event: { type: "try_again" }, note: nameOf(error) };
+  }
+}
+
+function hostOf({ base }: QueuedTask): string {
+  return URL.parse(base)?.hostname ?? "";
+}
+
+export async function submit(
+  { attempt, task }: Of<"submit">,
+  provider: Provider | undefined,
+  hands: AskingHands,
+): Promise<Performed> {
+  if (provider === undefined) return refused("route", "no such provider");
+  const { prompt, generation, attempts } = task;
+  try {
+    const job: Job = {
+      model: attempt.model,
+      prompt,
+      generation,
+      attempt: attempts.length,
+      reference: `${task.id}/${attempts.length}`,
+      images: await imagesFor(task, provider, hands.images),
+      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempts.length) : null,
+    };
+    const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
+    return { event: { type: "submitted", ...submitted } };
+  } catch (error) {
+    if (error instanceof RetryableError) {
+      return {
+        event: { type: "submit_refused", by: "busy", reason: error.code, retryAfterMs: error.retryAfterMs },
+        note: error.code,
+      };
+    }
+    if (error instanceof RefusedError) {
+      return { event: { type: "submit_refused", by: error.by, reason: error.reason }, note: error.reason };
+    }
+    return { event: { type: "submit_unknown", repeatable: provider.traits.idempotentCreate }, note: nameOf(error) };
+  }
+}
+
+function refused(by: "route" | "task", note: string): Performed {
+  return { event: { type: "submit_refused", by, reason: "upstream_rejected" }, note };
+}
+
+/** As this adapter takes them. Those that were fetched are read before the provider is called: what is missing then costs nothing. */
+async function imagesFor({ id, generation }: Of<"submit">["task"], { traits }: Provider, images: ImageStore): Promise<JobImage[]> {
+  const isInline = traits.images === "inline";
+  return Promise.all(
+    generation.images.map(async (url, index) => {
+      const file = isInline ? await images.read(id, index) : null;
+      if (isInline && file === null) throw new RefusedError("route", "upstream_rejected");
+      return { url, file };
+    }),
+  );
+}
+
+export async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promise<Performed> {
+  if (provider === undefined) return { event: { type: "try_again" }, note: "no such provider" };
+  try {
+    return { event: eventOf(await within(POLL_TIMEOUT_MS, async (signal) => provider.poll(task.operation, signal))) };
+  } catch (error) {
+    if (error instanceof RetryableError) {
+      return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
+    }
+    return { event: { type: "try_again" }, note: nameOf(error) };
+  }
+}
+
+export async function cancel({ task }: Of<"cancel">, provider: Provider | undefined): Promise<Performed> {
+  if (provider?.cancel === undefined) return { event: { type: "cancel_answered", answer: "too_late" }, note: "cannot cancel" };
+  try {
+    const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
+    return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
+  } catch (error) {
+    return { event: { type: "try_again" }, note: nameOf(error) };
+  }
+}
+
+function eventOf(result: PollResult): TaskEvent {
+  switch (result.status) {
+    case "running":
+      return { type: "still_running", retryAfterMs: result.retryAfterMs ?? null };
+    case "succeeded":
+      return { type: "succeeded", source: result.source };
+    case "empty":
+      return { type: "spoiled", reason: "upstream_invalid_result" };
+    case "missing":
+      return { type: "poll_missing" };
+    case "failed":
+      return { type: "provider_failed", reason: result.reason };
+  }
+}

@@ -1,0 +1,117 @@
+// The provider table: each configured upstream with its adapter, once a credential, and the routes to it.
+import type { ModelName } from "./core/models.ts";
+import type { Route } from "./core/routing.ts";
+import type { ProviderKind, ProviderSettings } from "./env-providers.ts";
+import type { Clock, Provider, ProviderLimits, ProviderOf, Upstream } from "./ports.ts";
+import * as fal from "./providers/fal.ts";
+import * as gemini from "./providers/gemini.ts";
+import * as openaiStyle from "./providers/openai-style.ts";
+import * as openrouter from "./providers/openrouter.ts";
+import * as replicate from "./providers/replicate.ts";
+import { seedStyle } from "./providers/seed-style.ts";
+import { simulated } from "./providers/simulated.ts";
+import * as veo from "./providers/veo.ts";
+
+interface Wire {
+  readonly make: (upstream: Upstream) => Provider;
+  /** What it calls our models, unless the operator says otherwise; null: as we do. */
+  readonly models: ((credential: string) => Readonly<Record<ModelName, string>>) | null;
+  /** Its own host; null: the operator names it. */
+  readonly baseUrl: ((credential: string, region: string | null) => string) | null;
+}
+
+const WIRES: Record<ProviderKind, Wire> = {
+  "seed-style": { make: seedStyle, models: null, baseUrl: null },
+  "openai-style": { make: openaiStyle.openaiStyle, models: () => openaiStyle.MODELS, baseUrl: null },
+  gemini: { make: gemini.gemini, models: gemini.modelsOf, baseUrl: gemini.baseUrlOf },
+  veo: { make: veo.veo, models: veo.modelsOf, baseUrl: veo.baseUrlOf },
+  fal: { make: fal.fal, models: () => fal.MODELS, baseUrl: () => fal.BASE_URL },
+  replicate: { make: replicate.replicate, models: () => replicate.MODELS, baseUrl: () => replicate.BASE_URL },
+  openrouter: { make: openrouter.openrouter, models: () => openrouter.MODELS, baseUrl: () => openrouter.BASE_URL },
+};
+
+const SIMULATED: Route = {
+  provider: "simulated",
+  mode: "test",
+  priority: 0,
+  weight: 1,
+  models: null,
+  medianMs: simulated.MEDIAN_MS,
+  tags: [],
+  credentials: [""],
+  images: "url",
+  leased: false,
+  resubmits: false,
+  hinted: false,
+  overdueFactor: null,
+  costCents: null,
+};
+
+export interface ProviderTable {
+  /** Every test key has the simulated provider and no other; live keys have what the operator configured. */
+  readonly routes: readonly Route[];
+  readonly providerOf: ProviderOf;
+  readonly limitsOf: (provider: string) => ProviderLimits;
+}
+
+export function providerTable(settings: readonly ProviderSettings[], local: boolean, clock: Clock): ProviderTable {
+  const built = settings.map((each) => ({ each, adapters: adaptersOf(each, local) }));
+  const test = simulated.provider(clock);
+  const byName = new Map(built.map(({ each, adapters }) => [each.name, adapters]));
+  const limits = new Map(
+    settings.map(({ name, concurrency, requests_per_minute: perMinute }) => [name, { concurrency, perMinute }]),
+  );
+  return {
+    routes: [SIMULATED, ...built.map(({ each, adapters }) => routeOf(each, adapters))],
+    providerOf({ provider, credential }) {
+      if (provider === SIMULATED.provider) return test;
+      const adapters = byName.get(provider);
+      // An attempt of a release that knew one credential a provider has none by name.
+      return credential === "" ? adapters?.values().next().value : adapters?.get(credential);
+    },
+    limitsOf(provider) {
+      const { concurrency = null, perMinute = null } = limits.get(provider) ?? {};
+      return { concurrency, perMinute };
+    },
+  };
+}
+
+function adaptersOf(settings: ProviderSettings, local: boolean): ReadonlyMap<string, Provider> {
+  const { make, baseUrl } = WIRES[settings.kind];
+  const region = settings.region ?? null;
+  return new Map(
+    settings.credentials.map(({ name, value }) => [
+      name,
+      make({
+        baseUrl: settings.base_url ?? baseUrl?.(value, region) ?? "",
+        credential: value,
+        resultHosts: settings.result_hosts ?? null,
+        allowLoopback: local,
+        honoursIdempotencyKey: settings.honours_idempotency_key,
+        region,
+        storageUri: settings.storage_uri ?? null,
+      }),
+    ]),
+  );
+}
+
+function routeOf(settings: ProviderSettings, adapters: ReadonlyMap<string, Provider>): Route {
+  const { name, kind, priority, weight, tags, models, median_seconds: seconds } = settings;
+  const traits = [...adapters.values()][0]?.traits;
+  return {
+    provider: name,
+    mode: "live",
+    priority,
+    weight,
+    models: models ?? WIRES[kind].models?.(settings.credentials[0]?.value ?? "") ?? null,
+    medianMs: seconds === undefined ? null : seconds * 1000,
+    tags,
+    credentials: [...adapters.keys()],
+    images: traits?.images ?? "url",
+    leased: true,
+    resubmits: traits?.idempotentCreate ?? false,
+    hinted: traits?.callback ?? false,
+    overdueFactor: settings.overdue_factor ?? null,
+    costCents: settings.cost_cents ?? null,
+  };
+}
