@@ -1,0 +1,262 @@
+// What a body in OpenAI's wire can get wrong, as JSON and as a form. Every one of them leaves nothing behind.
+import { reset } from "cloudflare:test";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { aTenant, call, type TestTenant } from "../support/gateway.ts";
+import { expectRefusal } from "../support/refusals.ts";
+
+let owner: TestTenant;
+beforeAll(async () => {
+  owner = await aTenant();
+});
+afterAll(reset);
+
+const GOOD = { model: "veo3", prompt: "a lake" };
+const WITH_IMAGE = { model: "veo3-pro-frames", prompt: "a lake" };
+
+async function send(body: BodyInit, type: string | null, headers: Record<string, string> = {}): Promise<Response> {
+  const init = { method: "POST", key: owner.key, body };
+  return call("/v1/videos", { ...init, headers: { ...(type !== null && { "content-type": type }), ...headers } });
+}
+
+describe("JSON", () => {
+  it.each<[string, unknown, string, string | null]>([
+    ["no prompt", { model: "veo3" }, "missing_required_parameter", "prompt"],
+    ["a blank prompt", { ...GOOD, prompt: " \u200b" }, "invalid_value", "prompt"],
+    ["a number as prompt", { ...GOOD, prompt: 1 }, "invalid_type", "prompt"],
+    ["half a surrogate pair", { ...GOOD, prompt: "\ud800" }, "invalid_unicode", "prompt"],
+    ["a control character", { ...GOOD, prompt: "\u0000" }, "invalid_characters", "prompt"],
+    ["a long prompt", { ...GOOD, prompt: "a".repeat(8_001) }, "prompt_too_long", "prompt"],
+    ["no such model", { ...GOOD, model: "veo4" }, "model_not_found", "model"],
+    ["an empty model", { ...GOOD, model: "" }, "invalid_value", "model"],
+    ["an object as model", { ...GOOD, model: {} }, "invalid_type", "model"],
+    ["__proto__ as model", { ...GOOD, model: "__proto__" }, "model_not_found", "model"],
+    ["other seconds", { ...GOOD, seconds: "6" }, "invalid_value", "seconds"],
+    ["other seconds as a number", { ...GOOD, seconds: 6 }, "invalid_type", "seconds"],
+    ["true seconds", { ...GOOD, seconds: true }, "invalid_type", "seconds"],
+    ["another size", { ...GOOD, size: "640x480" }, "invalid_value", "size"],
+    ["a size that every object has", { ...GOOD, size: "constructor" }, "invalid_value", "size"],
+    ["a text as reference", { ...WITH_IMAGE, input_reference: "https://a.example/x.png" }, "invalid_type", "input_reference"],
+    ["an empty reference", { ...WITH_IMAGE, input_reference: {} }, "missing_required_parameter", "input_reference.image_url"],
+    ["a file id", { ...WITH_IMAGE, input_reference: { file_id: "file_1" } }, "unsupported_parameter", "input_reference.file_id"],
+    [
+      "a data URL",
+      { ...WITH_IMAGE, input_reference: { image_url: "data:image/png;base64,AA==" } },
+      "unsupported_parameter",
+      "input_reference.image_url",
+    ],
+    [
+      "http",
+      { ...WITH_IMAGE, input_reference: { image_url: "http://a.example/x.png" } },
+      "image_url_not_allowed",
+      "input_reference.image_url",
+    ],
+    [
+      "a private address",
+      { ...WITH_IMAGE, input_reference: { image_url: "https://127.1/x.png" } },
+      "image_url_not_allowed",
+      "input_reference.image_url",
+    ],
+    [
+      "an image too many",
+      { ...GOOD, input_reference: { image_url: "https://a.example/x.png" } },
+      "unsupported_parameter",
+      "input_reference",
+    ],
+    [
+      "more in a reference",
+      { ...WITH_IMAGE, input_reference: { image_url: "https://a.example/x.png", detail: 1 } },
+      "unknown_parameter",
+      "input_reference.detail",
+    ],
+    ["a field of another dialect", { ...GOOD, aspect_ratio: "16:9" }, "unknown_parameter", "aspect_ratio"],
+    ["a field of ours", { ...GOOD, tenant_id: "x" }, "unknown_parameter", "tenant_id"],
+    ["a list", [GOOD], "invalid_type", null],
+  ])("%s", async (_name, body, code, param) => {
+    const json = JSON.stringify(body);
+    await expectRefusal(owner, async () => send(json, "application/json"), { status: 400, code, param });
+  });
+
+  it("names the model that was meant", async () => {
+    const json = JSON.stringify({ ...GOOD, model: "sora2" });
+    const refused = { status: 400, code: "model_not_found", param: "model" };
+    expect(await expectRefusal(owner, async () => send(json, "application/json"), refused)).toContain("Did you mean sora-2?");
+  });
+
+  it.each([
+    ["what is no JSON", "{", "invalid_json", null],
+    ["a name twice", '{"prompt":"a","prompt":"b"}', "duplicate_key", "prompt"],
+    ["__proto__", '{"prompt":"a","__proto__":{"admin":true}}', "unknown_parameter", "__proto__"],
+    ["an infinite number", '{"prompt":"a","seconds":1e999}', "invalid_type", "seconds"],
+  ])("%s", async (_name, body, code, param) => {
+    await expectRefusal(owner, async () => send(body, "application/json"), { status: 400, code, param });
+    expect(({} as Record<string, unknown>)["admin"]).toBeUndefined();
+  });
+});
+
+describe("a form", () => {
+  const BOUNDARY = "b0undary";
+  const TYPE = `multipart/form-data; boundary=${BOUNDARY}`;
+
+  /** As a program that knows no better, or no good, would write it. */
+  function form(parts: readonly (readonly [disposition: string, value: string])[]): string {
+    const lines = parts.map(([about, value]) => `--${BOUNDARY}\r\nContent-Disposition: form-data; ${about}\r\n\r\n${value}\r\n`);
+    return `${lines.join("")}--${BOUNDARY}--\r\n`;
+  }
+
+  const PROMPT = ['name="prompt"', "a lake"] as const;
+  const FRAMES = [PROMPT, ['name="model"', "veo3-pro-frames"]] as const;
+
+  it("written like that is read", async () => {
+    const { key } = await aTenant();
+    const reply = await call("/v1/videos", { method: "POST", key, headers: { "content-type": TYPE }, body: form([PROMPT]) });
+    expect(reply.status).toBe(200);
+  });
+
+  it.each<[string, string, string, string | null]>([
+    ["with no part", form([]), "missing_required_parameter", "prompt"],
+    ["with an empty prompt", form([['name="prompt"', ""]]), "invalid_value", "prompt"],
+    ["with a file as prompt", form([['name="prompt"; filename="a.txt"', "a lake"]]), "invalid_type", "prompt"],
+    ["with a file as model", form([PROMPT, ['name="model"; filename="m"', "veo3"]]), "invalid_type", "model"],
+    [
+      "with an image in it",
+      form([...FRAMES, ['name="input_reference"; filename="a.png"', "\x89PNG"]]),
+      "unsupported_parameter",
+      "input_reference",
+    ],
+    [
+      "with a file id",
+      form([...FRAMES, ['name="input_reference[file_id]"', "f"]]),
+      "unsupported_parameter",
+      "input_reference.file_id",
+    ],
+    [
+      "with a data URL",
+      form([...FRAMES, ['name="input_reference[image_url]"', "data:,x"]]),
+      "unsupported_parameter",
+      "input_reference.image_url",
+    ],
+    [
+      "with a private address",
+      form([...FRAMES, ['name="input_reference[image_url]"', "https://[::1]/"]]),
+      "image_url_not_allowed",
+      "input_reference.image_url",
+    ],
+    [
+      "with a text as reference",
+      form([...FRAMES, ['name="input_reference"', "https://a.example/x"]]),
+      "invalid_type",
+      "input_reference",
+    ],
+    ["with a part twice", form([PROMPT, PROMPT]), "duplicate_parameter", "prompt"],
+    [
+      "with an inner part twice",
+      form([...FRAMES, ['name="input_reference[image_url]"', "a"], ['name="input_reference[image_url]"', "b"]]),
+      "duplicate_parameter",
+      "input_reference[image_url]",
+    ],
+    ["with other seconds", form([PROMPT, ['name="seconds"', "5"]]), "invalid_value", "seconds"],
+    ["with the text null", form([PROMPT, ['name="size"', "null"]]), "invalid_value", "size"],
+    ["with __proto__", form([PROMPT, ['name="__proto__"', "x"]]), "unknown_parameter", "__proto__"],
+    [
+      "with __proto__ inside",
+      form([...FRAMES, ['name="input_reference[__proto__]"', "x"], ['name="input_reference[image_url]"', "https://a.example/x"]]),
+      "unknown_parameter",
+      "input_reference.__proto__",
+    ],
+    [
+      "with a path as name",
+      form([PROMPT, ['name="input_reference[image_url][x]"', "x"]]),
+      "unknown_parameter",
+      "input_reference[image_url][x]",
+    ],
+    ["with an array", form([PROMPT, ['name="prompt[]"', "x"]]), "unknown_parameter", "prompt[]"],
+    ["with no name", form([PROMPT, ['name=""', "x"]]), "invalid_form", null],
+    ["with the name of a method", form([PROMPT, ['name="toString"', "x"]]), "unknown_parameter", "toString"],
+    ["cut off", form([PROMPT]).slice(0, -10), "invalid_form", null],
+    ["that is none", "{}", "invalid_form", null],
+    ["that is empty", "", "invalid_form", null],
+    ["with another boundary", form([PROMPT]).replaceAll(BOUNDARY, "other"), "invalid_form", null],
+  ])("%s", async (_name, body, code, param) => {
+    await expectRefusal(owner, async () => send(body, TYPE), { status: 400, code, param });
+    expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
+  });
+
+  it("without a boundary", async () => {
+    await expectRefusal(owner, async () => send(form([PROMPT]), "multipart/form-data"), { status: 400, code: "invalid_form" });
+  });
+
+  it("that is not UTF-8", async () => {
+    const body = new TextEncoder().encode(form([['name="prompt"', "a lake #"]]));
+    body[body.indexOf("#".charCodeAt(0))] = 0xff;
+    await expectRefusal(owner, async () => send(body, TYPE), { status: 400, code: "invalid_encoding" });
+  });
+
+  it("with a thousand parts", async () => {
+    const parts = Array.from({ length: 1_000 }, (_, index) => [`name="p${index}"`, "x"] as const);
+    const refused = { status: 400, code: "unknown_parameter", param: "p0" };
+    await expectRefusal(owner, async () => send(form([PROMPT, ...parts]), TYPE), refused);
+  });
+
+  it("with a large file, which is told where images go", async () => {
+    const body = form([...FRAMES, ['name="input_reference"; filename="a.png"', "x".repeat(256 * 1024)]]);
+    const message = await expectRefusal(owner, async () => send(body, TYPE), { status: 413, code: "payload_too_large" });
+    expect(message).toContain("input_reference[image_url]");
+  });
+
+  it("that is compressed", async () => {
+    const send415 = async () => send(form([PROMPT]), TYPE, { "content-encoding": "gzip" });
+    await expectRefusal(owner, send415, { status: 415, code: "unsupported_encoding" });
+  });
+});
+
+it.each(["text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=b", "multipart/form-dataX", null])(
+  "a body of type %s",
+  async (type) => {
+    const body = new TextEncoder().encode("prompt=a+lake");
+    await expectRefusal(owner, async () => send(body, type), { status: 415, code: "unsupported_media_type" });
+  },
+);
+
+describe("who asks", () => {
+  it.each([
+    ["POST", "/v1/videos"],
+    ["GET", "/v1/videos"],
+    ["GET", "/v1/videos/x"],
+    ["DELETE", "/v1/videos/x"],
+    ["GET", "/v1/videos/x/content"],
+  ])("needs a key for %s %s", async (method, path) => {
+    await expectRefusal(owner, async () => call(path, { method }), { status: 401, code: "missing_api_key" });
+  });
+
+  it("creates and deletes with no key that is only for reading", async () => {
+    const reader = await aTenant({ scopes: ["read"] });
+    const refused = { status: 403, code: "insufficient_scope" };
+    await expectRefusal(reader, async () => call("/v1/videos", { method: "POST", key: reader.key }), refused);
+    await expectRefusal(reader, async () => call("/v1/videos/x", { method: "DELETE", key: reader.key }), refused);
+  });
+
+  it.each(["", "/content"])("is told of no id but its own: GET%s", async (suffix) => {
+    for (const id of ["x", "%00", "..%2f..%2fadmin", "%E0%A4%A", "a".repeat(4_096), "veo3:1704067200-abcdefghijklmnopqrstuvwxyz"]) {
+      const get = async () => call(`/v1/videos/${id}${suffix}`, { key: owner.key });
+      await expectRefusal(owner, get, { status: 404, code: "task_not_found" });
+    }
+  });
+
+  it("is braked when it guesses", async () => {
+    const { key } = await aTenant();
+    const statuses = new Set<number>();
+    for (let guesses = 0; guesses < 130; guesses++)
+      statuses.add((await call(`/v1/videos/veo3:1704067200-${guesses}`, { key })).status);
+    expect([...statuses]).toEqual([404, 429]);
+  });
+});
+
+it.each([
+  ["PUT", "/v1/videos", "POST, GET, HEAD, OPTIONS"],
+  ["POST", "/v1/videos/x", "GET, DELETE, HEAD, OPTIONS"],
+  ["DELETE", "/v1/videos/x/content", "GET, HEAD, OPTIONS"],
+])("%s %s is told what is allowed there", async (method, path, allow) => {
+  const reply = async () => call(path, { method, key: owner.key });
+  await expectRefusal(owner, reply, { status: 405, code: "method_not_allowed" });
+  expect((await reply()).headers.get("allow")).toBe(allow);
+});
