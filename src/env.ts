@@ -106,6 +106,7 @@ const plan = z
     live_tasks: z.int().min(1),
     models: z.array(z.enum(MODEL_NAMES)).nullable(),
     retention_days: z.int().min(1).max(365),
+    route_choice: z.boolean(),
   })
   .partial()
   .transform((given): Limits => ({
@@ -114,6 +115,7 @@ const plan = z
     liveTasks: given.live_tasks ?? DEMO_LIMITS.liveTasks,
     models: given.models ?? DEMO_LIMITS.models,
     retentionDays: given.retention_days ?? DEMO_LIMITS.retentionDays,
+    choosesRoutes: given.route_choice ?? true,
   }));
 
 const modelOverrides = z

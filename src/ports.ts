@@ -272,6 +272,8 @@ export interface ReserveAsk {
   readonly requestId: string;
   readonly claim: Claim;
   readonly retentionDays: number | null;
+  /** Whether it says which providers it wants. */
+  readonly choosesRoute?: boolean;
   readonly metadata: Metadata;
 }
 

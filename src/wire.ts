@@ -7,7 +7,7 @@ import { consoleTelemetry } from "./stores/telemetry.ts";
 import { isAddressIn, isAddressRange } from "./net/address-ranges.ts";
 import { alertSender } from "./net/alerts.ts";
 import { imageFetcher } from "./net/image-fetch.ts";
-import { judgePublicUrl, judgeWebhookUrl as judgeUrlOf } from "./net/url-policy.ts";
+import { judgeWebhookUrl as judgeUrlOf } from "./net/url-policy.ts";
 import { webhookSender } from "./net/webhook-sender.ts";
 import type { BooksOf, Enhancer, EventsOf, HealthOf, JudgeUrl, LedgerOf, RegistryPort, Shield, TaskOf, TaskPort } from "./ports.ts";
 import { builtinEnhancer } from "./providers/enhancer-builtin.ts";
@@ -70,7 +70,7 @@ function build(env: Bindings) {
   const callbackService = callbacks({ taskOf, providerOf, secrets: settings.taskIdSecrets, publicUrl: settings.publicUrl });
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
-    sweep({ registry, ledgerOf, videos: store }, clock(), dryRun);
+    sweep({ registry, ledgerOf, eventsOf, videos: store }, clock(), dryRun);
   const keepAlive = (work: Promise<void>): void => waitUntil(work);
 
   return {
@@ -114,7 +114,7 @@ function build(env: Bindings) {
       links,
       enhancers: enhancersOf(env, settings),
       judgeWebhookUrl: judgeTenantUrl,
-      judgeImageUrl: (url, ownHost) => judgePublicUrl(url, [ownHost, ...ownHosts(settings)]),
+      judgeImageUrl: judgeTenantUrl,
       taskIdSecrets: settings.taskIdSecrets,
       clock,
       randomBytes,

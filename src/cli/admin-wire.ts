@@ -20,6 +20,7 @@ export interface Plan {
   readonly live_tasks: number;
   readonly models: readonly string[] | null;
   readonly retention_days: number;
+  readonly route_choice: boolean;
 }
 
 export interface Amounts {
@@ -130,6 +131,20 @@ export interface Provider {
   readonly priority: number;
   readonly models: readonly string[] | null;
   readonly region: string | null;
+  readonly concurrency: number | null;
+  readonly requests_per_minute: number | null;
+  /** Null: it could not be told. */
+  readonly health: ProviderHealth | null;
+}
+
+export interface ProviderHealth {
+  readonly held: boolean;
+  readonly breaker: "closed" | "open" | "half_open" | "ramping";
+  readonly open_until: number | null;
+  readonly leases: number;
+  readonly waiting: number;
+  readonly spent: readonly { readonly credential: string; readonly why: string; readonly until: number }[];
+  readonly latency: Readonly<Record<string, { readonly p50_seconds: number; readonly p95_seconds: number }>>;
 }
 
 export interface AuditEntry {

@@ -7,6 +7,7 @@ import { addInitCommand } from "./commands/init.ts";
 import { addKeyCommands } from "./commands/key.ts";
 import { addModelCommands } from "./commands/model.ts";
 import { addOrphanCommands } from "./commands/orphan.ts";
+import { addProviderCommands } from "./commands/provider.ts";
 import { addTaskCommands } from "./commands/task.ts";
 import { addTenantCommands } from "./commands/tenant.ts";
 import { addUpkeepCommands } from "./commands/upkeep.ts";
@@ -16,7 +17,7 @@ import { withGlobalOptions, type GlobalOptions } from "./operator.ts";
 import { printable, printableJson } from "./printable.ts";
 
 const program = withGlobalOptions(new Command("npm run reelay --"))
-  .description("Runs a gateway: its tenants, keys, credits, tasks and models.")
+  .description("Runs a gateway: its tenants, keys, credits, tasks, models and providers.")
   .showHelpAfterError("Add --help to see what there is.")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride();
@@ -28,6 +29,7 @@ for (const add of [
   addTaskCommands,
   addOrphanCommands,
   addModelCommands,
+  addProviderCommands,
   addUpkeepCommands,
   addDoctorCommand,
 ]) {

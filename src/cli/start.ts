@@ -126,7 +126,7 @@ function banner(url: string, hasProviders: boolean, operator: string): string {
   Base URL       ${url}
   Demo API key   ${DEMO_TEST_KEY}   (simulated videos)${liveKey}
   Console        ${url}/console   (coming)
-  API reference  ${url}/docs   (coming)
+  API reference  ${url}/docs
   Operator       ${operator}
 
   A first video:

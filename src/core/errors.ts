@@ -21,6 +21,7 @@ export type Refusal =
   | { kind: "delivery_not_found" }
   | { kind: "limit_reached"; what: string; max: number }
   | { kind: "retention_not_allowed"; max: number }
+  | { kind: "route_not_allowed" }
   | { kind: "insufficient_quota"; needed: number; available: number }
   | { kind: "key_budget_exceeded"; needed: number; available: number }
   | { kind: "max_cost_exceeded"; cost: number; maxCost: number }

@@ -12,6 +12,8 @@ export interface Limits {
   readonly models: readonly string[] | null;
   /** How long finished tasks and their videos are kept, in days. */
   readonly retentionDays: number;
+  /** Whether a create may say which providers it wants. Absent in what the last release stored: it may not. */
+  readonly choosesRoutes?: boolean;
 }
 
 export type TenantStatus = "active" | "suspended" | "read_only";
@@ -31,6 +33,8 @@ export interface Ask {
   readonly credits: number;
   /** How long the finished video is to be kept, in days; null: as long as the plan has it. */
   readonly retentionDays: number | null;
+  /** Whether it says which providers it wants. */
+  readonly choosesRoute?: boolean;
 }
 
 export const WINDOW_MS = 60_000;
@@ -40,6 +44,7 @@ export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal
   const { limits, window } = usage;
   const standing = checkStanding(usage, ask.model);
   if (!standing.ok) return standing;
+  if (ask.choosesRoute === true && limits.choosesRoutes !== true) return fail({ kind: "route_not_allowed" });
   if (ask.retentionDays !== null && ask.retentionDays > limits.retentionDays) {
     return fail({ kind: "retention_not_allowed", max: limits.retentionDays });
   }

@@ -8,7 +8,6 @@ import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { lastAttempt } from "./task.ts";
 import type {
   Attempt,
-  AttemptReason,
   CompletedTask,
   FailedTask,
   QueuedTask,
@@ -109,24 +108,6 @@ function hasMoved(task: QueuedTask, step: Effect): boolean {
     default:
       return false;
   }
-}
-
-/** A place at a provider that a task has left: what came of it there, for the provider's health. Null: it has left none. */
-export function leftPlace(before: Task, after: Task, now: number): LeftPlace | null {
-  const held = before.status === "submitting" || before.status === "running" || before.status === "storing";
-  if (!held || after.status === "submitting" || after.status === "running" || after.status === "storing") return null;
-  const attempt = after.attempts[before.attempts.length - 1] ?? lastAttempt(before);
-  const done = after.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
-  const ending = after.status === "settling" ? after.outcome : null;
-  const reason = ending?.kind === "failed" ? ending.reason : (attempt.reason ?? null);
-  return { attempt, reason, durationMs: ending?.kind === "completed" ? Math.max(done - attempt.startedAt, 0) : null };
-}
-
-/** `reason` null: it was completed, in `durationMs`. */
-export interface LeftPlace {
-  readonly attempt: Attempt;
-  readonly reason: AttemptReason | null;
-  readonly durationMs: number | null;
 }
 
 /** Why a task cannot be cancelled any more; null: it can. `passesOn`: its provider can be asked to stop. */

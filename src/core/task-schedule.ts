@@ -1,6 +1,7 @@
 // When a task is looked at: what is due, what a provider asked for, and the last moments at which a step may still begin.
-import { backoff, nextPoll } from "./backoff.ts";
+import { backoff } from "./backoff.ts";
 import { hasUntoldNews } from "./news.ts";
+import { nextPoll } from "./poll-schedule.ts";
 import { isTerminal, lastAttempt } from "./task.ts";
 import type { QueuedTask, RunningTask, StoringTask, SubmittingTask, Task } from "./task.ts";
 
@@ -39,8 +40,8 @@ export function wakeAt(task: Task, now: number): number {
 
 /** The schedule counts from the intent, not from the reply: the alarm armed before a submit is then the first poll's already. */
 export function pollAt(task: SubmittingTask | RunningTask, now: number): number {
-  const { startedAt, latency } = lastAttempt(task);
-  const next = startedAt + nextPoll(latency.medianMs, Math.max(now - startedAt, 0), task.id);
+  const { startedAt, latency, hinted } = lastAttempt(task);
+  const next = startedAt + nextPoll(latency, hinted, Math.max(now - startedAt, 0), task.id);
   // The last look is at the deadline, not a step after it.
   return now < task.deadlineAt ? Math.min(next, task.deadlineAt) : next;
 }

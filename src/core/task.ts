@@ -80,6 +80,8 @@ export interface Wait {
   readonly until: number;
   /** How many tasks are before this one there; null: not known. */
   readonly position: number | null;
+  /** When its turn will probably be; null or absent: not known. */
+  readonly startsAt?: number | null;
 }
 
 /** A place at a provider, held from before the submit until the task leaves it. */

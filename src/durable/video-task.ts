@@ -2,16 +2,8 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import {
-  begin,
-  cancelRefusal,
-  followUp,
-  isCancelled,
-  isFollowedUp,
-  leftPlace,
-  type Effect,
-  type FollowUp,
-} from "../core/task-machine.ts";
+import { begin, cancelRefusal, followUp, isCancelled, isFollowedUp, type Effect, type FollowUp } from "../core/task-machine.ts";
+import { leftPlace } from "../core/left-place.ts";
 import { wakeAt } from "../core/task-schedule.ts";
 import { transition, type TaskEvent } from "../core/task-transition.ts";
 import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";

@@ -1,4 +1,4 @@
-// The operator API's view of the gateway itself: who changed what, the providers, the sweep, KV, and what is wrong.
+// The operator API's view of the gateway itself: who changed what, the sweep, KV, and what is wrong.
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Limits } from "../core/quota.ts";
 import type { AuditEntry } from "../ports.ts";
@@ -23,14 +23,6 @@ const auditEntry = z
   })
   .openapi("AuditEntry");
 
-const provider = z.strictObject({
-  name: z.string(),
-  kind: z.string(),
-  priority: z.int(),
-  models: z.array(z.string()).nullable(),
-  region: z.string().nullable(),
-});
-
 const sweepReport = z.strictObject({
   /** False: another pass is at it. */
   ran: z.boolean(),
@@ -49,14 +41,6 @@ const getAudit = createRoute({
   summary: "Every change an operator made, newest first",
   request: { query: pageQuery },
   responses: replies("A page", listOf(auditEntry)),
-});
-
-const listProviders = createRoute({
-  ...OPERATOR,
-  method: "get",
-  path: "/admin/v1/providers",
-  summary: "List the providers, without their secrets",
-  responses: replies("All of them", z.strictObject({ object: z.literal("list"), data: z.array(provider) })),
 });
 
 const runSweep = createRoute({
@@ -95,11 +79,6 @@ export function mountAdminSystem(app: App, operator: Operator): void {
       page(entries, limit, toAuditEntry, ({ seq }) => seq),
       200,
     );
-  });
-
-  app.openapi(listProviders, (c) => {
-    const data = operator.providers.map(({ models, ...each }) => ({ ...each, models: models && [...models], region: null }));
-    return c.json({ object: "list" as const, data }, 200);
   });
 
   app.openapi(runSweep, async (c) => {

@@ -5,10 +5,12 @@ import { sha256 } from "../core/hmac.ts";
 import { mountAdminCredits } from "./admin-credits.ts";
 import { mountAdminKeys } from "./admin-keys.ts";
 import { mountAdminModels } from "./admin-models.ts";
+import { mountAdminProviders } from "./admin-providers.ts";
 import { mountAdminSystem } from "./admin-system.ts";
 import { mountAdminTasks } from "./admin-tasks.ts";
 import { mountAdminTenants } from "./admin-tenants.ts";
 import type { App, AppEnv, Services } from "./context.ts";
+import { invalidAdminToken } from "./edge-errors.ts";
 import { answer, badRequest, notFound } from "./errors.ts";
 
 export function mountAdmin(app: App, { adminToken, operator }: Services): void {
@@ -18,6 +20,7 @@ export function mountAdmin(app: App, { adminToken, operator }: Services): void {
   mountAdminCredits(app, operator);
   mountAdminTasks(app, operator);
   mountAdminModels(app, operator);
+  mountAdminProviders(app, operator);
   mountAdminSystem(app, operator);
 }
 
@@ -26,13 +29,7 @@ function atTheDoor(adminToken: string | null): MiddlewareHandler<AppEnv> {
     const [, given] = /^bearer +([!-~]+)$/i.exec(c.req.header("authorization") ?? "") ?? [];
     if (adminToken === null || given?.startsWith("sk-")) return answer(c, notFound);
     if (given === undefined || !(await isSame(given, adminToken))) {
-      return answer(c, {
-        status: 401,
-        type: "authentication_error",
-        code: "invalid_admin_token",
-        message: "Send the gateway's ADMIN_TOKEN in the header: Authorization: Bearer …",
-        headers: { "WWW-Authenticate": "Bearer" },
-      });
+      return answer(c, invalidAdminToken);
     }
     const actor = actorOf(c.req.raw.headers);
     if (actor === null)

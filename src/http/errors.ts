@@ -124,6 +124,8 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
       return badRequest(refusal.kind, "There is no such delivery. They are kept for 30 days.", null, 404);
     case "limit_reached":
       return badRequest(refusal.kind, `There may be at most ${refusal.max} ${refusal.what}.`);
+    case "route_not_allowed":
+      return forbidden(refusal.kind, "Your plan does not let you choose providers. Leave route out.", "route");
     case "retention_not_allowed":
       return badRequest("invalid_value", `retention_days must be at most ${refusal.max}, as your plan has it.`, "retention_days");
     case "insufficient_quota":

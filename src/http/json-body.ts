@@ -9,23 +9,24 @@ export const MAX_BODY_BYTES = 256 * 1024;
 const MAX_DEPTH = 8;
 const BODY_TIMEOUT_MS = 15_000;
 
+export const LATE_BODY = badRequest("request_timeout", `The body did not arrive in ${BODY_TIMEOUT_MS / 1000} s.`, null, 408);
+export const LARGE_BODY = badRequest("payload_too_large", `The body has more than ${MAX_BODY_BYTES} bytes.`, null, 413);
+export const COMPRESSED_BODY = badRequest("unsupported_encoding", "Send the body as it is, without Content-Encoding.", null, 415);
+
 export const jsonBody: MiddlewareHandler<AppEnv> = async (c, next) => {
   const wrong = checkHeaders(c.req.raw.headers);
   if (wrong !== null) return answer(c, wrong);
   const bytes = await readBytes(c.req.raw.body);
   if (!bytes.ok) return answer(c, bytes.error);
-  const value = parse(bytes.value);
+  const value = parseBody(bytes.value);
   if (!value.ok) return answer(c, value.error);
   // Not by way of Hono's cache, which writes the value out and parses it again: 1e999 would become null, and pass for absent.
   c.req.json = async () => value.value as never;
   await next();
 };
 
-function checkHeaders(headers: Headers): ApiError | null {
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding !== "identity") {
-    return badRequest("unsupported_encoding", "Send the body as it is, without Content-Encoding.", null, 415);
-  }
+export function checkHeaders(headers: Headers): ApiError | null {
+  if (isCompressed(headers)) return COMPRESSED_BODY;
   const [type = "", ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
   const charset = parameters.map((each) => each.trim()).find((each) => each.startsWith("charset="));
   if (type.trim() !== "application/json" || !/^(charset="?utf-8"?)?$/.test(charset ?? "")) {
@@ -34,7 +35,12 @@ function checkHeaders(headers: Headers): ApiError | null {
   return null;
 }
 
-async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Result<Uint8Array, ApiError>> {
+export function isCompressed(headers: Headers): boolean {
+  const encoding = headers.get("content-encoding");
+  return encoding !== null && encoding !== "identity";
+}
+
+export async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Result<Uint8Array, ApiError>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = body?.getReader();
@@ -42,12 +48,10 @@ async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Resul
   try {
     while (reader !== undefined) {
       const read = await Promise.race([reader.read(), late.promise]);
-      if (read === "late")
-        return give(badRequest("request_timeout", `The body did not arrive in ${BODY_TIMEOUT_MS / 1000} s.`, null, 408));
+      if (read === "late") return give(LATE_BODY);
       if (read.done) break;
       size += read.value.byteLength;
-      if (size > MAX_BODY_BYTES)
-        return give(badRequest("payload_too_large", `The body has more than ${MAX_BODY_BYTES} bytes.`, null, 413));
+      if (size > MAX_BODY_BYTES) return give(LARGE_BODY);
       chunks.push(read.value);
     }
   } finally {
@@ -62,7 +66,7 @@ async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Resul
   }
 }
 
-function parse(bytes: Uint8Array): Result<unknown, ApiError> {
+export function parseBody(bytes: Uint8Array): Result<unknown, ApiError> {
   // UTF-16 has a zero in its first two bytes where JSON begins with an ASCII character, and UTF-8 never does.
   if (bytes[0] === 0 || bytes[1] === 0) return fail(NOT_UTF8);
   let text: string;
@@ -86,7 +90,7 @@ function parse(bytes: Uint8Array): Result<unknown, ApiError> {
   return ok(value);
 }
 
-const NOT_UTF8 = badRequest("invalid_encoding", "The body is not UTF-8.");
+export const NOT_UTF8 = badRequest("invalid_encoding", "The body is not UTF-8.");
 
 /** A name that a caller made up, short and without control characters. */
 export function printable(name: string): string {

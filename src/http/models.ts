@@ -34,7 +34,7 @@ export const listModels = createRoute({
 });
 
 /** OpenAI's shape has a time here; ours is the day the catalogue began, 2026-11-22. */
-const CREATED = 1_795_305_600;
+export const CATALOGUE_SINCE = 1_795_305_600;
 
 export function mountModels(app: App, { models }: Services): void {
   app.openapi(listModels, async (c) => {
@@ -48,7 +48,7 @@ function toWire(model: Model, available: boolean): z.infer<typeof modelObject> {
   return {
     id: model.name,
     object: "model",
-    created: CREATED,
+    created: CATALOGUE_SINCE,
     owned_by: "reelay",
     description: model.description,
     capabilities: {

@@ -13,6 +13,8 @@ export const planReply = z
     /** Null: every model. */
     models: z.array(z.string()).nullable(),
     retention_days: z.int(),
+    /** Whether a create may say which providers it wants. */
+    route_choice: z.boolean(),
   })
   .openapi("Plan");
 
@@ -29,6 +31,7 @@ export const planBody = strictBody({
   live_tasks: z.int().min(1).max(1_000_000).optional(),
   models: modelList.optional(),
   retention_days: z.int().min(1).max(365).optional(),
+  route_choice: z.boolean().optional(),
 }).openapi("PlanChange");
 
 export function toPlan(limits: Limits): z.infer<typeof planReply> {
@@ -38,6 +41,7 @@ export function toPlan(limits: Limits): z.infer<typeof planReply> {
     live_tasks: limits.liveTasks,
     models: limits.models === null ? null : [...limits.models],
     retention_days: limits.retentionDays,
+    route_choice: limits.choosesRoutes ?? false,
   };
 }
 
@@ -48,5 +52,6 @@ export function toLimits(plan: z.infer<typeof planBody>): Partial<Limits> {
     ...(plan.live_tasks !== undefined && { liveTasks: plan.live_tasks }),
     ...(plan.models !== undefined && { models: plan.models }),
     ...(plan.retention_days !== undefined && { retentionDays: plan.retention_days }),
+    ...(plan.route_choice !== undefined && { choosesRoutes: plan.route_choice }),
   };
 }

@@ -1,49 +1,36 @@
 // The seed dialect: POST /v1/video/create and GET /v1/video/query, as the public API page has them. Its wire names go no further.
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
-import { MAX_PROMPT_CODE_POINTS, type Generation } from "../core/generation.ts";
+import type { Generation } from "../core/generation.ts";
 import { ASPECT_RATIOS, MODEL_NAMES } from "../core/models.ts";
-import { parseIdempotencyKey } from "../core/idempotency.ts";
 import type { Quote } from "../core/pricing.ts";
-import { WINDOW_MS } from "../core/quota.ts";
-import type { Created } from "../service/create-video.ts";
 import { queryBody } from "../service/query-body.ts";
+import { wantsRepresentation } from "../core/prefer.ts";
 import type { PublicTask } from "../core/public-task.ts";
-import { authenticated } from "./auth.ts";
-import type { App, AppEnv, Services } from "./context.ts";
-import { answer, badRequest, errorBody, refuse } from "./errors.ts";
+import type { SeenTask } from "../core/seen-task.ts";
+import { authenticated, watching } from "./auth.ts";
+import { baseOf } from "./base-url.ts";
+import type { App, Services } from "./context.ts";
+import { createFrom } from "./creating.ts";
+import { errorBody, refuse } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
+import { metadata } from "./metadata.ts";
+import { refuseUnknown } from "./misses.ts";
+import { promptText } from "./prompt.ts";
 import { strictBody } from "./validation.ts";
-
-const promptText = z.string().superRefine((text, context) => {
-  const fault = (code: string, message: string): void => context.addIssue({ code: "custom", message, params: { code } });
-  if (!text.isWellFormed()) return fault("invalid_unicode", "holds half of a surrogate pair");
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) return fault("invalid_characters", "holds control characters");
-  // Spaces of every kind, and what has no width.
-  if (!/[^\s\u200b-\u200f\u2060-\u2064\ufeff\u00ad]/u.test(text)) return fault("invalid_value", "must not be blank");
-  const length = [...text].length;
-  if (length > MAX_PROMPT_CODE_POINTS) fault("prompt_too_long", `has ${length} characters; ${MAX_PROMPT_CODE_POINTS} are allowed`);
-});
+import { isKnown, readPatiently, waitForCreated } from "./waiting.ts";
 
 /** What a video is to be: the same fields wherever one is described. */
 const wish = {
-  model: z.enum(MODEL_NAMES),
-  prompt: promptText,
-  enhance_prompt: z.boolean().nullish(),
-  enable_upsample: z.boolean().nullish(),
-  aspect_ratio: z.enum(ASPECT_RATIOS).nullish(),
+  model: z.enum(MODEL_NAMES).describe("The model to use; `GET /v1/models` says what each one can do and costs"),
+  prompt: promptText.describe("What the video shows, in any language"),
+  enhance_prompt: z.boolean().nullish().describe("Improve and translate the prompt first. Default: false"),
+  enable_upsample: z.boolean().nullish().describe("Upscale the video. Default: false"),
+  aspect_ratio: z.enum(ASPECT_RATIOS).nullish().describe("Only for veo3 models. Default: the model chooses"),
   images: z
     .array(z.string().refine((url) => url !== "", { message: "must not be empty", params: { code: "invalid_type" } }))
-    .nullish(),
+    .nullish()
+    .describe("https URLs of reference images: first and last frame, or elements, as the model has them"),
 };
-const MAX_PAIRS = 16;
-const MAX_VALUE_LENGTH = 512;
-/** As OpenAI and Stripe have it. */
-const metadata = z
-  .record(z.string().regex(/^[\w.-]{1,64}$/, "has 1 to 64 letters, digits, _, . or -"), z.string().max(MAX_VALUE_LENGTH))
-  .refine((pairs) => Object.keys(pairs).length <= MAX_PAIRS, `takes at most ${MAX_PAIRS} pairs`)
-  .openapi({ description: "Your own words about the task, given back with it", example: { order: "A-17" } });
 
 const maxCost = z.int().min(0).nullish().openapi({ description: "Refuse if it costs more credits than this" });
 
@@ -63,6 +50,17 @@ const createBody = strictBody({
     .max(365)
     .nullish()
     .openapi({ description: "How long the finished video is kept; at most your plan's" }),
+  route: strictBody({
+    fallback: z.boolean().nullish().describe("false: no other provider takes over from the first"),
+    only: z
+      .array(z.string().regex(/^[a-z0-9-]{1,32}$/))
+      .min(1)
+      .max(10)
+      .nullish()
+      .describe("Tags, of which a provider must have one"),
+  })
+    .nullish()
+    .describe("Which providers may serve it, where your plan lets you choose"),
   dry_run: z.boolean().nullish().openapi({ description: "Answer with the quote, and do nothing" }),
 }).openapi("CreateVideo");
 
@@ -86,18 +84,40 @@ const quoteReply = z
 
 const status = z.enum(["pending", "processing", "completed", "failed"]);
 
+const taskId = z.string().describe("The task's id; all that needs to be kept of it");
+const statusUpdateTime = z.int().describe("When the status last changed, in unix seconds");
+const enhancedPrompt = z.string().describe("The prompt as it is used: improved, where that was asked for");
+
 const createdTask = z
-  .strictObject({ id: z.string(), status, status_update_time: z.int(), enhanced_prompt: z.string() })
+  .strictObject({ id: taskId, status, status_update_time: statusUpdateTime, enhanced_prompt: enhancedPrompt })
   .openapi("CreatedVideo");
 
-const queriedTask = z
+export const queriedTask = z
   .strictObject({
-    id: z.string(),
+    id: taskId,
     status,
-    video_url: z.string().nullable(),
-    enhanced_prompt: z.string(),
-    status_update_time: z.int(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    video_url: z.string().nullable().describe("A signed link to the video, made fresh at each query; null until it is completed"),
+    enhanced_prompt: enhancedPrompt,
+    status_update_time: statusUpdateTime,
+    error: z
+      .strictObject({ code: z.string(), message: z.string() })
+      .optional()
+      .describe("On a failed task: why it failed. It was not charged. Every code is at /errors"),
+    progress: z
+      .int()
+      .optional()
+      .describe("0 to 100, by the time it has taken. This and what follows: with `Prefer: return=representation`"),
+    queue: z
+      .strictObject({
+        position: z.int().nullable().describe("How many tasks are before it; null where that is not known"),
+        estimated_seconds: z.int().describe("In how many seconds it will probably have ended"),
+      })
+      .nullish()
+      .describe("While no provider has it"),
+    attempts: z
+      .array(z.strictObject({ started_at: z.int(), outcome: z.enum(["under_way", "refused", "failed"]) }))
+      .optional()
+      .describe("The hand-overs to providers so far"),
   })
   .openapi("Video");
 
@@ -108,11 +128,17 @@ export const createVideo = createRoute({
   path: "/v1/video/create",
   summary: "Create a video",
   security: [{ bearer: [] }],
-  request: { body: { required: true, content: { "application/json": { schema: createBody } } } },
+  request: {
+    headers: z.object({
+      "idempotency-key": z.string().optional().describe("The same value makes the same task, and one charge; for 24 hours"),
+      prefer: z.string().optional().describe("`wait=N`: answer when the task has ended, or after N seconds, 60 at most"),
+    }),
+    body: { required: true, content: { "application/json": { schema: createBody } } },
+  },
   responses: {
     200: {
-      description: "The task; the quote, where dry_run asks for that",
-      content: { "application/json": { schema: z.union([createdTask, quoteReply]) } },
+      description: "The task, as query has it where Prefer: wait asks to wait for it; the quote, where dry_run asks for that",
+      content: { "application/json": { schema: z.union([createdTask, queriedTask, quoteReply]) } },
     },
     ...errors,
   },
@@ -132,39 +158,51 @@ export const queryVideo = createRoute({
   path: "/v1/video/query",
   summary: "Query a video",
   security: [{ bearer: [] }],
-  request: { query: z.object({ id: z.string().min(1).openapi({ example: "veo3:1704067200-xxxxxxxx" }) }) },
-  responses: { 200: { description: "The task", content: { "application/json": { schema: queriedTask } } }, ...errors },
+  request: {
+    query: z.object({
+      id: z.string().min(1).openapi({ example: "veo3:1704067200-xxxxxxxx" }),
+      token: z.string().optional().openapi({ description: "A token of the task, for what can set no header" }),
+    }),
+    headers: z.object({
+      prefer: z
+        .string()
+        .optional()
+        .describe(
+          "`wait=N`: answer when the task has ended (with If-None-Match: has changed), or after N seconds, 60 at most; `return=representation`: with extras",
+        ),
+      "if-none-match": z.string().optional().describe("The ETag of an earlier reply: 304 while nothing has changed"),
+    }),
+  },
+  responses: {
+    200: { description: "The task", content: { "application/json": { schema: queriedTask } } },
+    304: { description: "As If-None-Match knows it" },
+    ...errors,
+  },
 });
 
-const MISSES_WINDOW_SECONDS = 60;
-
 export function mountSeed(app: App, services: Services): void {
-  const { videos, authenticate, missShield } = services;
+  const { videos, authenticate } = services;
 
   app.on("POST", createVideo.path, authenticated(authenticate, "create"), jsonBody);
   app.openapi(createVideo, async (c) => {
     const body = c.req.valid("json");
     const generation = toGeneration(body);
-    const base = baseOf(c, services);
-    const priced = { generation, base, maxCost: body.max_cost ?? null };
     if (body.dry_run === true) {
-      const quoted = await videos.quote(c.var.caller, priced);
+      const quoted = await videos.quote(c.var.caller, { generation, base: baseOf(c, services), maxCost: body.max_cost ?? null });
       return quoted.ok ? c.json(toQuote(quoted.value), 200) : refuse(c, quoted.error);
     }
-    const key = parseIdempotencyKey(c.req.header("idempotency-key") ?? null);
-    if (!key.ok) return answer(c, badRequest("invalid_idempotency_key", `Idempotency-Key ${key.error}.`));
-    const isRetry = Number(c.req.header("x-stainless-retry-count") ?? 0) > 0;
-    const created = await videos.create(c.var.caller, {
-      ...priced,
+    const wish = {
+      generation,
+      maxCost: body.max_cost ?? null,
       retentionDays: body.retention_days ?? null,
       webhookUrl: body.webhook_url ?? null,
       metadata: body.metadata ?? {},
-      requestId: c.var.requestId,
-      idempotencyKey: key.value,
-      isRetry,
-    });
-    if (!created.ok) return refuse(c, created.error);
-    setCreatedHeaders(c, created.value);
+      route: { fallback: body.route?.fallback ?? true, only: body.route?.only ?? null },
+    };
+    const created = await createFrom(c, services, wish, (id) => `${queryVideo.path}?id=${id}`);
+    if (!created.ok) return created.error;
+    const waited = await waitForCreated(c, services, created.value.task.id);
+    if (waited !== null) return c.json(queryBody(waited), 200);
     return c.json(toCreated(created.value.task), 200);
   });
 
@@ -176,32 +214,24 @@ export function mountSeed(app: App, services: Services): void {
     return quoted.ok ? c.json(toQuote(quoted.value), 200) : refuse(c, quoted.error);
   });
 
-  app.on("GET", queryVideo.path, authenticated(authenticate, "read"));
+  app.on("GET", queryVideo.path, watching(services));
   app.openapi(queryVideo, async (c) => {
-    const { caller } = c.var;
-    const found = await videos.get(caller, c.req.valid("query").id, baseOf(c, services));
-    if (found.ok) {
-      c.set("taskId", found.value.id);
-      return c.json(queryBody(found.value), 200);
-    }
-    const guessing = found.error.kind === "task_not_found" && !(await missShield(`${caller.tenant}/${caller.mode}`));
-    const window = { windowSeconds: MISSES_WINDOW_SECONDS, resetSeconds: MISSES_WINDOW_SECONDS };
-    return refuse(c, guessing ? { kind: "rate_limit_exceeded", policy: "tenant", limit: null, ...window } : found.error);
+    const found = await readPatiently(c, services, c.req.valid("query").id);
+    if (!found.ok) return refuseUnknown(c, services, found.error);
+    // Its extras change with every look, so that nothing about them could be known already.
+    if (wantsRepresentation(c.req.header("prefer") ?? null)) return c.json(toRepresentation(found.value), 200);
+    return (await isKnown(c, found.value)) ? c.body(null, 304) : c.json(queryBody(found.value), 200);
   });
 }
 
-/** What a client may want to know without another call: the task, its price, and what is left. */
-function setCreatedHeaders(c: Context<AppEnv>, { task, replayed, quote, usage }: Created): void {
-  c.set("taskId", task.id);
-  c.header("X-Task-Id", task.id);
-  c.header("Location", `${queryVideo.path}?id=${task.id}`);
-  if (replayed !== "no") c.header("Idempotent-Replayed", replayed === "key" ? "true" : "inferred");
-  c.header("X-Credits-Charged", String(replayed === "no" ? quote.credits : 0));
-  c.header("X-Credits-Remaining", String(usage.available));
-  const { createsPerMinute } = usage.limits;
-  const resetSeconds = Math.max(Math.ceil((usage.window.startedAt + WINDOW_MS - Date.now()) / 1000), 0);
-  c.header("RateLimit-Policy", `"create";q=${createsPerMinute};w=${WINDOW_MS / 1000}`);
-  c.header("RateLimit", `"create";r=${Math.max(createsPerMinute - usage.window.count, 0)};t=${resetSeconds}`);
+function toRepresentation(task: SeenTask): z.infer<typeof queriedTask> {
+  const { progress, queue, attempts } = task;
+  return {
+    ...queryBody(task),
+    progress,
+    queue: queue && { position: queue.position, estimated_seconds: queue.estimatedSeconds },
+    attempts: attempts.map(({ startedAt, outcome }) => ({ started_at: startedAt, outcome })),
+  };
 }
 
 function toQuote({ generation, quote }: { generation: Generation; quote: Quote }): z.infer<typeof quoteReply> {
@@ -234,8 +264,4 @@ function toGeneration(body: z.infer<typeof quoteBody>): Generation {
 
 function toCreated(task: PublicTask): z.infer<typeof createdTask> {
   return { id: task.id, status: task.status, status_update_time: task.statusChangedAt, enhanced_prompt: task.prompt };
-}
-
-function baseOf(c: Context<AppEnv>, { publicUrl }: Services): string {
-  return publicUrl ?? new URL(c.req.url).origin;
 }

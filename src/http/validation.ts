@@ -2,6 +2,7 @@
 import { z, type Hook } from "@hono/zod-openapi";
 import { nearest } from "../core/suggest.ts";
 import type { AppEnv } from "./context.ts";
+import { isErrorCode } from "./error-texts.ts";
 import { answer, badRequest, type ApiError } from "./errors.ts";
 import { printable } from "./json-body.ts";
 
@@ -14,19 +15,31 @@ export function strictBody<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
+/** A number in a query, written in one way only: digits. */
+export function wholeNumber(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .refine((text) => /^(0|[1-9]\d{0,15})$/.test(text) && Number(text) >= min && Number(text) <= max, message)
+    .transform(Number)
+    .openapi({ type: "integer", minimum: min, maximum: max });
+}
+
 /** The first fault is told; the next one comes with the next try. */
 // oxlint-disable-next-line no-explicit-any -- as @hono/zod-openapi declares a default hook
 export const invalidRequest: Hook<any, AppEnv, any, any> = (result, c) => {
   if (result.success) return undefined;
   const input: unknown = "data" in result ? result.data : undefined;
-  const [issue] = result.error.issues;
-  if (issue === undefined) return answer(c, badRequest("invalid_value", "The request is not valid."));
-  const repeated = result.target === "query" && Array.isArray(at(input, issue.path));
-  return answer(
-    c,
-    repeated ? badRequest("duplicate_parameter", "The parameter is given twice.", String(issue.path[0])) : toApiError(issue, input),
-  );
+  return answer(c, faultOf(result.error, input, result.target));
 };
+
+export function faultOf({ issues: [issue] }: z.core.$ZodError, input: unknown, target: string): ApiError {
+  if (issue === undefined) return badRequest("invalid_value", "The request is not valid.");
+  const repeated = target === "query" && Array.isArray(at(input, issue.path));
+  return repeated
+    ? badRequest("duplicate_parameter", "The parameter is given twice.", String(issue.path[0]))
+    : toApiError(issue, input);
+}
 
 /** A schema may give an issue a code of its own: `params: { code: "prompt_too_long" }`. */
 function toApiError(issue: Issue, input: unknown): ApiError {
@@ -39,8 +52,12 @@ function toApiError(issue: Issue, input: unknown): ApiError {
       const where = [...issue.path, unknown].map((part) => printable(String(part))).join(".");
       return badRequest("unknown_parameter", `There is no such parameter.${issue.message}`, where);
     }
-    case "custom":
-      return badRequest(String(issue.params?.["code"] ?? "invalid_value"), `${name} ${issue.message}.`, param);
+    case "invalid_key":
+      return badRequest("invalid_value", `${name} ${issue.issues[0]?.message ?? "is not a name that is allowed"}.`, param);
+    case "custom": {
+      const code = String(issue.params?.["code"]);
+      return badRequest(isErrorCode(code) ? code : "invalid_value", `${name} ${issue.message}.`, param);
+    }
     case "invalid_type":
       if (given === undefined) return missing(name, param);
       return notOfType(name, article(issue.expected), param);

@@ -33,7 +33,7 @@ export function judgePublicUrl(url: string, ownHosts: readonly string[]): string
   return isOurs ? "must name a host outside this gateway and its platform" : null;
 }
 
-/** The same for where a tenant wants to be told of its tasks. `allowLoopback`: in local runs, to receive on this machine. */
+/** The same, and with `allowLoopback` http to this machine, too: in local runs webhooks are received, and images served, there. */
 export function judgeWebhookUrl(url: string, ownHosts: readonly string[], allowLoopback: boolean): string | null {
   const parsed = allowLoopback ? URL.parse(url) : null;
   if (parsed?.protocol === "http:" && LOOPBACK_HOSTS.includes(parsed.hostname) && !hasCredentials(parsed)) return null;

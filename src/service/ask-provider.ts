@@ -1,6 +1,7 @@
 // What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
 import type { Route } from "../core/routing.ts";
-import type { Effect, LeftPlace } from "../core/task-machine.ts";
+import type { LeftPlace } from "../core/left-place.ts";
+import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import type { QueuedTask } from "../core/task.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
@@ -54,7 +55,7 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
     const reply = await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).acquire(ask, hands.limitsOf(provider)));
     return reply.kind === "granted"
       ? { event: { type: "leased", lease: reply.lease } }
-      : { event: { type: "lease_refused", wait: reply.wait }, note: "no place" };
+      : { event: { type: "lease_refused", wait: { ...reply.wait, startsAt: reply.startsAt } }, note: "no place" };
   } catch (error) {
     const plain = { provider, credential: credentials[0] ?? "", quantiles: null };
     return { event: { type: "leased", lease: plain }, note: nameOf(error) };
@@ -62,10 +63,9 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
 }
 
 /** Best effort: what is not heard of here ends by itself, and its news of the provider's health is lost. */
-export async function giveBack(task: string, { attempt, reason, durationMs }: LeftPlace, hands: GivingHands): Promise<void> {
-  const { provider, credential, model, retryAt = null } = attempt;
+export async function giveBack(task: string, { provider, ...left }: LeftPlace, hands: GivingHands): Promise<void> {
   if (!hands.routes.some((route) => route.provider === provider && route.leased)) return;
-  const end = { task, credential, model, reason, durationMs, retryAt };
+  const end = { task, ...left };
   await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release(end)).catch(() => undefined);
 }
 

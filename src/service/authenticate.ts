@@ -22,8 +22,7 @@ const UNKNOWN_REMEMBERED_MS = 5_000;
 const REMEMBERED_KEYS = 2_000;
 const RETRY_MS = 100;
 /** The shields' periods, as wrangler.toml has them. */
-const ADDRESS_WINDOW_SECONDS = 60;
-const TENANT_WINDOW_SECONDS = 10;
+const WINDOW_SECONDS = { address: 60, tenant: 10 } as const;
 
 export function authenticator(deps: {
   tenants: TenantStore;
@@ -39,7 +38,7 @@ export function authenticator(deps: {
   return async (key, address) => {
     let record = memory.get(key.text, deps.clock());
     if (record === undefined) {
-      if (!(await deps.addressShield(address))) return fail(shielded("address", ADDRESS_WINDOW_SECONDS));
+      if (!(await deps.addressShield(address))) return fail(shielded("address"));
       const found = await find(key);
       if (found === undefined) return fail({ kind: "auth_unavailable" });
       record = found;
@@ -49,9 +48,7 @@ export function authenticator(deps: {
     if (!judged.ok) return judged;
     // Told as an unknown key is: whoever holds a stolen one learns nothing from it.
     if (record?.ips && !deps.isAddressIn(address, record.ips)) return fail({ kind: "invalid_api_key" });
-    return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`))
-      ? judged
-      : fail(shielded("tenant", TENANT_WINDOW_SECONDS));
+    return (await deps.tenantShield(`${judged.value.tenant}/${judged.value.mode}`)) ? judged : fail(shielded("tenant"));
   };
 
   /** Undefined: nobody answers. Never taken for a yes, nor for a no. */
@@ -91,6 +88,7 @@ function judge(key: ApiKey, record: KeyRecord | null, now: number): Result<Calle
   return ok({ tenant, mode, keyId, scopes });
 }
 
-function shielded(policy: string, seconds: number): Refusal {
+export function shielded(policy: keyof typeof WINDOW_SECONDS): Refusal {
+  const seconds = WINDOW_SECONDS[policy];
   return { kind: "rate_limit_exceeded", policy, limit: null, windowSeconds: seconds, resetSeconds: seconds };
 }

@@ -1,6 +1,6 @@
-// The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers nobody woke, videos nobody owns.
+// The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers and deliveries nobody woke, videos nobody owns.
 // Every step may run twice and beside another pass.
-import type { LedgerOf, StoredObject, RegistryPort, TenantRef, VideoStore } from "../ports.ts";
+import type { EventsOf, LedgerOf, StoredObject, RegistryPort, TenantRef, VideoStore } from "../ports.ts";
 
 export interface SweepReport {
   readonly tenants: number;
@@ -15,7 +15,7 @@ const SETTLED_AFTER_MS = 60 * 60_000;
 
 /** Null: another pass is at it. `dryRun`: counts what it would look at and remove, and leaves everything as it was. */
 export async function sweep(
-  deps: { registry: RegistryPort; ledgerOf: LedgerOf; videos: VideoStore },
+  deps: { registry: RegistryPort; ledgerOf: LedgerOf; eventsOf: EventsOf; videos: VideoStore },
   now: number,
   dryRun = false,
 ): Promise<SweepReport | null> {
@@ -36,6 +36,10 @@ export async function sweep(
     await attempted(async () => {
       if (!dryRun) await deps.ledgerOf(tenant, mode).tend();
       tended.add(tenant);
+      return 1;
+    });
+    await attempted(async () => {
+      if (!dryRun) await deps.eventsOf(tenant, mode).tend();
       return 1;
     });
   }

@@ -86,6 +86,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   const why = request.webhookUrl === null ? null : deps.judgeWebhookUrl(request.webhookUrl, ownHost);
   if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
   const { retentionDays, webhookUrl, metadata } = request;
+  const choosesRoute = !request.route.fallback || request.route.only !== null;
   const sold = sell(deps, current, caller, generation, request.maxCost);
   // What was sold before stays sold, whatever is switched off or priced anew since.
   if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
@@ -95,7 +96,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   // A repetition may be answered whatever is left; only the ledger knows it for one.
   const early = claim.looks
     ? ok(null)
-    : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits, retentionDays });
+    : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits, retentionDays, choosesRoute });
   if (!early.ok) return early;
 
   const now = deps.clock();
@@ -111,6 +112,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     requestId: request.requestId,
     claim,
     retentionDays,
+    choosesRoute,
     metadata,
   });
   if (!reserved.ok) return reserved;

@@ -2,8 +2,8 @@
 import type { Refusal } from "../core/errors.ts";
 import type { Generation } from "../core/generation.ts";
 import type { Quote } from "../core/pricing.ts";
-import { publicTask, type PublicTask } from "../core/public-task.ts";
 import { fail, ok, type Result } from "../core/result.ts";
+import type { SeenTask } from "../core/seen-task.ts";
 import { isTerminal } from "../core/task.ts";
 import type { TaskOwner } from "../core/task-id.ts";
 import { again } from "./again.ts";
@@ -11,6 +11,7 @@ import type { Caller } from "./authenticate.ts";
 import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest } from "./create-video.ts";
 import { findTask } from "./find-task.ts";
 import { listVideos, type ListDeps, type ListRequest, type VideoPage } from "./list-videos.ts";
+import { readVideo } from "./read-video.ts";
 
 export type VideosDeps = CreateDeps & ListDeps;
 
@@ -21,20 +22,18 @@ export interface Videos {
   ): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>>;
   create(caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>>;
   /** `base`: the gateway's own origin, as its links are to have it. */
-  get(owner: TaskOwner, id: string, base: string): Promise<Result<PublicTask, Refusal>>;
+  get(owner: TaskOwner, id: string, base: string): Promise<Result<SeenTask, Refusal>>;
   list(caller: Caller, request: ListRequest, base: string): Promise<Result<VideoPage, Refusal>>;
   /** `passedOn`: the provider is being asked to stop, and may still finish; else it is ending, and nothing is charged. */
-  cancel(caller: Caller, id: string, base: string): Promise<Result<{ task: PublicTask; passedOn: boolean }, Refusal>>;
+  cancel(caller: Caller, id: string, base: string): Promise<Result<{ task: SeenTask; passedOn: boolean }, Refusal>>;
   /** Of an ended task: its video and everything known of it, now. */
   delete(caller: Caller, id: string): Promise<Result<null, Refusal>>;
 }
 
 export function videos(deps: VideosDeps): Videos {
-  async function get(owner: TaskOwner, id: string, base: string): Promise<Result<PublicTask, Refusal>> {
-    const found = await findTask(deps, owner, id);
-    if (!found.ok) return found;
-    const link = found.value.status === "completed" ? await deps.links.sign(id, base, deps.clock()) : null;
-    return ok(publicTask(found.value, link));
+  async function get(owner: TaskOwner, id: string, base: string): Promise<Result<SeenTask, Refusal>> {
+    const read = await readVideo(deps, owner, id, base);
+    return read.ok ? ok(read.value.video) : read;
   }
 
   return {
@@ -56,8 +55,8 @@ export function videos(deps: VideosDeps): Videos {
       const found = await findTask(deps, caller, id);
       if (!found.ok) return found;
       if (!isTerminal(found.value)) return fail({ kind: "task_not_ended" });
-      await again(() => deps.taskOf(caller.tenant, id).discard());
-      return ok(null);
+      const isDiscarded = await again(() => deps.taskOf(caller.tenant, id).discard());
+      return isDiscarded ? ok(null) : fail({ kind: "task_not_ended" });
     },
   };
 }

@@ -1,6 +1,6 @@
 // What goes with a video into R2 and what comes back, beside its bytes.
 import type { Mode } from "../core/api-key.ts";
-import type { StoredObject, StoreTarget } from "../ports.ts";
+import type { StoredObject, StoreTarget, VideoMeta } from "../ports.ts";
 import { VIDEO_PREFIX } from "./video-key.ts";
 
 /** The owner is for the sweep, which has nothing but the object to go by. Nothing else about a task belongs here. */
@@ -12,6 +12,18 @@ export function storedObject({ key, customMetadata, uploaded }: R2Object): Store
   const [, tenant, mode] = /^([^/]+)\/(live|test)$/.exec(customMetadata?.["owner"] ?? "") ?? [];
   const owner = tenant === undefined ? null : { tenant, mode: mode as Mode };
   return { taskId: key.slice(VIDEO_PREFIX.length), owner, uploadedAt: uploaded.getTime() };
+}
+
+/** The lowest revision of links that is still good. Left out until links are revoked for the first time. */
+const LINK_REVISION = "link-revision";
+
+export function withLinkRevision(object: R2Object, revision: number): Record<string, string> {
+  return { ...object.customMetadata, [LINK_REVISION]: String(revision) };
+}
+
+export function videoMeta({ size, httpEtag, customMetadata }: R2Object): VideoMeta {
+  const revision = customMetadata?.[LINK_REVISION] ?? "";
+  return { size, etag: httpEtag, linkRevision: /^[1-9]\d{0,8}$/.test(revision) ? Number(revision) : 0 };
 }
 
 /** R2 names its errors in the message only: "get: The requested range is not satisfiable (10039)". */

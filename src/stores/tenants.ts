@@ -23,6 +23,7 @@ const tenantRecord = z.object({
     liveTasks: z.number(),
     models: z.array(z.string()).nullable(),
     retentionDays: z.number(),
+    choosesRoutes: z.boolean().default(false),
   }),
   available: z.number(),
   live: z.number(),

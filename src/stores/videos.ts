@@ -1,8 +1,9 @@
 // Finished videos in R2. Reads cost one operation each, two where the answer is a 416 or an outdated If-Range.
 import { resolveRange } from "../core/range.ts";
-import type { ReadConditions, VideoMeta, VideoRead, VideoStore } from "../ports.ts";
+import type { ReadConditions, VideoRead, VideoStore } from "../ports.ts";
 import { probeMp4, READ_AHEAD_BYTES } from "./mp4.ts";
-import { r2ErrorCode, RANGE_NOT_SATISFIABLE, storedObject, videoMetadata } from "./r2-objects.ts";
+import { r2ErrorCode, RANGE_NOT_SATISFIABLE, storedObject, videoMeta, videoMetadata } from "./r2-objects.ts";
+import { revokeLinks } from "./revoke-links.ts";
 import { abandonUpload, copyVideo } from "./video-copy.ts";
 import { VIDEO_PREFIX, videoKey } from "./video-key.ts";
 
@@ -43,7 +44,11 @@ export function r2Videos(bucket: R2Bucket, { maxBytes }: { maxBytes: number }): 
 
     async head(taskId) {
       const found = await bucket.head(videoKey(taskId));
-      return found && metaOf(found);
+      return found && videoMeta(found);
+    },
+
+    async revokeLinks(taskId, linkRevision, signal) {
+      return revokeLinks(bucket, videoKey(taskId), linkRevision, signal);
     },
 
     async remove(taskId, upload) {
@@ -77,7 +82,7 @@ async function readVideo(bucket: R2Bucket, key: string, { range, ifRange, ifNone
 
   const found = await getOrHead(bucket, key, { onlyIf, ...(wanted === null ? {} : { range: wanted }) });
   if (found === null) return { kind: "missing" };
-  const meta = metaOf(found);
+  const meta = videoMeta(found);
   if ("body" in found) {
     return { kind: "body", body: found.body, meta, range: wanted && resolveRange(wanted, found.size) };
   }
@@ -86,7 +91,7 @@ async function readVideo(bucket: R2Bucket, key: string, { range, ifRange, ifNone
   if (wanted !== null && ifRange !== null && ifRange !== meta.etag) {
     return readVideo(bucket, key, { range: null, ifRange: null, ifNoneMatch });
   }
-  return { kind: "unsatisfiable", size: meta.size };
+  return { kind: "unsatisfiable", meta };
 }
 
 /** R2 throws where a range has none of the bytes, and does not tell how many there are. */
@@ -107,8 +112,4 @@ const STRONG_ETAG = /^"[\x21\x23-\x7e]*"$/;
 function readEtags(header: string | null): string[] {
   if (header?.trim() === "*") return ["*"];
   return [...(header ?? "").matchAll(/"[\x21\x23-\x7e]*"/g)].map(([etag]) => etag);
-}
-
-function metaOf({ size, httpEtag }: R2Object): VideoMeta {
-  return { size, etag: httpEtag };
 }

@@ -96,7 +96,7 @@ export function page(data: readonly unknown[], last: string | null = null): Answ
 
 export const TENANT_ROW = { id: "aB3dE5fG", name: "Acme", status: "active", created_at: 1_764_000_000 };
 const CREDITS = { granted: 1500, adjusted: 0, available: 1400, held: 0, spent: 100, expired: 0, live_tasks: 0, read_only: false };
-const PLAN = { credits: 1000, requests_per_minute: 60, live_tasks: 10, models: null, retention_days: 7 };
+const PLAN = { credits: 1000, requests_per_minute: 60, live_tasks: 10, models: null, retention_days: 7, route_choice: false };
 export const TENANT = { ...TENANT_ROW, plan: PLAN, live: CREDITS, test: CREDITS };
 export const KEY = {
   id: "aB3dE5fGhJ7k",

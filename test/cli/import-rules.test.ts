@@ -181,6 +181,20 @@ const ROOMS: readonly Room[] = [
       [GLOBALS]: ["export const a = () => fetch;", "export const b = () => caches;", "export const c = () => console.log;"],
     },
   })),
+  ...["seed", "openai", "openrouter"].map((dialect, index, dialects) => ({
+    file: `src/http/${dialect}.ts`,
+    fine: [
+      ...from(`./${dialect}-wire.ts`, "./errors.ts", "../core/task.ts", "../service/videos.ts", "hono", "@hono/zod-openapi"),
+      ...typesFrom("../ports.ts"),
+    ],
+    wrong: {
+      [IMPORTS]: [
+        ...dialects.toSpliced(index, 1).flatMap((other) => from(`./${other}.ts`, `./${other}-wire.ts`)),
+        ...from("../ports.ts", "../stores/videos.ts", "../wire.ts"),
+      ],
+      [GLOBALS]: ["export const a = () => fetch;"],
+    },
+  })),
   {
     file: "src/wire.ts",
     fine: [

@@ -1,80 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { backoff, jitterOf, nextPoll } from "../../src/core/backoff.ts";
+import { backoff, jitterOf } from "../../src/core/backoff.ts";
 import { base32 } from "../../src/core/encoding.ts";
-import { HOUR, MINUTE, SECOND, TASK_ID } from "../support/builders.ts";
+import { TASK_ID } from "../support/builders.ts";
 
 const ids = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => `veo3:1795348800-${base32(bytes)}`);
 const manyIds = fc.sample(ids, { numRuns: 1_000, seed: 1 });
-const medians = fc.integer({ min: SECOND, max: 10 * MINUTE });
-
-/** The polls of a task that is never early or late, in milliseconds after submit. */
-function schedule(medianMs: number, id: string, untilMs: number): number[] {
-  const polls: number[] = [];
-  for (let at = 0; at < untilMs; polls.push(at)) at = nextPoll(medianMs, at, id);
-  return polls;
-}
-
-describe("nextPoll", () => {
-  it("looks first just after a job usually is ready", () => {
-    fc.assert(
-      fc.property(medians, ids, (medianMs, id) => {
-        expect(nextPoll(medianMs, 0, id)).toBeGreaterThanOrEqual(medianMs);
-        expect(nextPoll(medianMs, 0, id)).toBeLessThanOrEqual(Math.ceil(medianMs * 1.15));
-      }),
-    );
-  });
-
-  it("always advances, by a second at first and by 20 at last, give or take a tenth", () => {
-    fc.assert(
-      fc.property(medians, ids, (medianMs, id) => {
-        const polls = schedule(medianMs, id, HOUR);
-        const waits = polls.slice(1).map((at, index) => at - (polls[index] as number));
-        for (const [index, wait] of waits.entries()) {
-          expect(wait).toBeGreaterThanOrEqual(900 - 1);
-          expect(wait).toBeLessThanOrEqual(22_000 + 1);
-          expect(wait).toBeGreaterThanOrEqual((waits[index - 1] ?? 0) - 1);
-        }
-        expect(waits.at(-1)).toBeGreaterThanOrEqual(18_000 - 1);
-      }),
-    );
-  });
-
-  it("is never now or before, whenever it is asked", () => {
-    fc.assert(
-      fc.property(medians, ids, fc.nat(3 * HOUR), (medianMs, id, elapsed) => {
-        expect(nextPoll(medianMs, elapsed, id)).toBeGreaterThan(elapsed + 450);
-        expect(nextPoll(medianMs, elapsed, id)).toBeLessThanOrEqual(Math.max(elapsed + 33_000, medianMs * 1.15 + 1));
-      }),
-    );
-  });
-
-  it("keeps one schedule however often, and whenever, it is asked", () => {
-    fc.assert(
-      fc.property(medians, ids, fc.array(fc.nat(HOUR), { maxLength: 20 }), (medianMs, id, times) => {
-        const polls = new Set(schedule(medianMs, id, HOUR + MINUTE));
-        for (const elapsed of times) expect(polls).toContain(nextPoll(medianMs, elapsed, id));
-      }),
-    );
-  });
-
-  it("makes one poll, not two, of an alarm that comes a little early", () => {
-    fc.assert(
-      fc.property(medians, ids, fc.nat(30), fc.double({ min: 0, max: 0.45, noNaN: true }), (medianMs, id, index, part) => {
-        const polls = schedule(medianMs, id, HOUR);
-        const at = polls[index % (polls.length - 1)] as number;
-        const step = Math.min(Math.max(at * 0.15, 1_000), 20_000);
-        expect(nextPoll(medianMs, at - part * step, id)).toBe(nextPoll(medianMs, at, id));
-      }),
-    );
-  });
-
-  it("spreads tasks that were submitted together over the time after the median", () => {
-    const first = manyIds.map((id) => nextPoll(MINUTE, 0, id));
-    expect(new Set(first).size).toBeGreaterThan(700);
-    expect(Math.max(...first) - Math.min(...first)).toBeGreaterThan(8 * SECOND);
-  });
-});
 
 describe("backoff", () => {
   it.each([

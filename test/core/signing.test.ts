@@ -16,7 +16,7 @@ const verify = async (link: ConstructorParameters<typeof URLSearchParams>[0] | S
   verifyLink(keys, id, new URLSearchParams(link as Record<string, string>), now);
 const FORGED = { ok: false, error: { kind: "invalid_signature" } };
 const EXPIRED = { ok: false, error: { kind: "url_expired" } };
-const GOOD = { ok: true, value: { expiresAtSeconds: EXPIRES } };
+const GOOD = { ok: true, value: { expiresAtSeconds: EXPIRES, revision: 0 } };
 
 describe("signLink", () => {
   it("signs id, time and key name with HMAC-SHA256 in base64url", async () => {
@@ -44,7 +44,7 @@ describe("verifyLink", () => {
   it("opens links of any year that has ten digits", async () => {
     for (const expires of [1_000_000_000, 2_000_000_000, 9_999_999_999]) {
       const link = await signLink(KEYS, TASK_ID, expires);
-      expect(await verify({ ...link }, 0)).toEqual({ ok: true, value: { expiresAtSeconds: expires } });
+      expect(await verify({ ...link }, 0)).toEqual({ ok: true, value: { expiresAtSeconds: expires, revision: 0 } });
     }
   });
 

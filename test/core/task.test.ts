@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
+import { leftPlace } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, leftPlace, STORE_TRIES } from "../../src/core/task-machine.ts";
+import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
 import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
@@ -1015,18 +1016,31 @@ describe("a place at a provider", () => {
 
   it("is left with what came of it", () => {
     const running = aTask({ status: "running" });
-    const done = after(after(running, EVENTS.succeeded, T0 + 40 * SECOND), EVENTS.stored, T0 + 50 * SECOND);
-    expect(leftPlace(after(running, EVENTS.succeeded, T0 + 40 * SECOND), done, T0 + 50 * SECOND)).toEqual({
-      attempt: anAttempt(),
-      reason: null,
-      durationMs: 40 * SECOND,
-    });
+    const place = { provider: "alpha", credential: "ALPHA_KEY", model: "alpha-veo3", retryAt: null };
+    const storing = after(running, EVENTS.succeeded, T0 + 40 * SECOND);
+    const done = after(storing, EVENTS.stored, T0 + 50 * SECOND);
+    expect(leftPlace(storing, done, T0 + 50 * SECOND)).toEqual({ ...place, reason: null, durationMs: expect.any(Number) });
+    expect(leftPlace(storing, done, T0 + 50 * SECOND)?.durationMs).toBeLessThanOrEqual(40 * SECOND);
     const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
-    expect(leftPlace(running, queued, T0 + MINUTE)).toMatchObject({ reason: "upstream_rejected", durationMs: null });
-    const busy = after(aTask({ status: "submitting" }), BUSY, T0);
-    expect(leftPlace(aTask({ status: "submitting" }), busy, T0)).toMatchObject({ reason: "rate_limited" });
+    expect(leftPlace(running, queued, T0 + MINUTE)).toEqual({ ...place, reason: "upstream_rejected", durationMs: null });
+    const submitting = aTask({ status: "submitting" });
+    expect(leftPlace(submitting, after(submitting, BUSY, T0), T0)).toMatchObject({ reason: "rate_limited" });
+    expect(leftPlace(submitting, after(submitting, REFUSED_BY_ROUTE, T0), T0), "a clear no is healthy").toMatchObject({
+      reason: null,
+    });
+    const lost = after(submitting, EVENTS.submit_unknown, T0);
+    expect(leftPlace(submitting, lost, T0)).toMatchObject({ reason: "upstream_ambiguous" });
     expect(leftPlace(running, running, T0)).toBeNull();
-    expect(leftPlace(aTask(), aTask({ status: "submitting" }), T0)).toBeNull();
+    expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
+  });
+
+  it("is left unused by a task that is cancelled, or goes elsewhere, before its submit", () => {
+    const queued = aTask({ lease });
+    expect(leftPlace(queued, after(queued, EVENTS.cancel, T0), T0)).toMatchObject({ provider: "alpha", reason: "cancelled" });
+    const other = aTask({ lease: { ...lease, provider: "beta" } });
+    expect(leftPlace(queued, other, T0)).toMatchObject({ provider: "alpha" });
+    expect(leftPlace(queued, begin(queued, T0, [leased]).task, T0), "the submit uses it").toBeNull();
+    expect(leftPlace(aTask(), aTask({ status: "submitting" }), T0), "there was none").toBeNull();
   });
 });
 

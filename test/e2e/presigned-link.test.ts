@@ -81,7 +81,7 @@ async function ready(base: string): Promise<void> {
 
 async function linkFor(id: string, now = Date.now(), secretAccessKey = CREDENTIALS.secretAccessKey): Promise<string> {
   const signer = presigner({ endpoint, bucket: BUCKET, accessKeyId: CREDENTIALS.accessKeyId, secretAccessKey, ttlSeconds: 900 });
-  return signer.sign(id, "https://unused.example", now);
+  return signer.sign({ id, linkRevision: 0 }, "https://unused.example", now);
 }
 
 it("gives the video, whole and in parts", async () => {

@@ -15,6 +15,7 @@ const TYPES: Readonly<Record<number, string>> = {
   401: "authentication_error",
   402: "insufficient_quota",
   403: "permission_error",
+  422: "idempotency_error",
   429: "rate_limit_error",
   500: "server_error",
   503: "server_error",

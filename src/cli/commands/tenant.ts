@@ -12,6 +12,7 @@ interface PlanOptions {
   readonly liveTasks?: number;
   readonly models?: string[] | "all";
   readonly retentionDays?: number;
+  readonly routeChoice?: boolean;
 }
 
 export function addTenantCommands(program: Command): void {
@@ -126,16 +127,19 @@ function withPlan(command: Command): Command {
     .addOption(new Option("--requests-per-minute <n>", "creates a minute").argParser(countFrom(1)))
     .addOption(new Option("--live-tasks <n>", "tasks at once").argParser(countFrom(1)))
     .addOption(new Option("--models <names>", "comma-separated, or all").argParser(listOrAll))
-    .addOption(new Option("--retention-days <n>", "how long videos are kept").argParser(countFrom(1)));
+    .addOption(new Option("--retention-days <n>", "how long videos are kept").argParser(countFrom(1)))
+    .addOption(new Option("--route-choice", "creates may say which providers they want"))
+    .addOption(new Option("--no-route-choice", "they may not"));
 }
 
-function planOf({ credits, requestsPerMinute, liveTasks, models, retentionDays }: PlanOptions): Partial<Plan> {
+function planOf({ credits, requestsPerMinute, liveTasks, models, retentionDays, routeChoice }: PlanOptions): Partial<Plan> {
   const plan = {
     credits,
     requests_per_minute: requestsPerMinute,
     live_tasks: liveTasks,
     models: models === "all" ? null : models,
     retention_days: retentionDays,
+    route_choice: routeChoice,
   };
   return Object.fromEntries(Object.entries(plan).filter(([, value]) => value !== undefined));
 }
@@ -152,6 +156,7 @@ function describe(tenant: Tenant): string {
       `${cell(plan.credits)} credits a month, ${cell(plan.requests_per_minute)} creates a minute, ${cell(plan.live_tasks)} at once`,
     ],
     ["Models", plan.models?.join(", ") ?? "all"],
+    ["May choose providers", plan.route_choice ? "yes" : "no"],
     ["Videos kept", `${cell(plan.retention_days)} days`],
   ]);
   return sections(facts, balancesTable(tenant));

@@ -1,21 +1,11 @@
 // What keeps a gateway well, and what was done to it.
 import type { Command } from "commander";
-import type { AuditEntry, Provider, SweepReport, WholeList } from "../admin-wire.ts";
+import type { AuditEntry, SweepReport } from "../admin-wire.ts";
 import { absolute, moment } from "../moments.ts";
 import { operatorOf, withPaging, type PageOptions } from "../operator.ts";
 import { cell, sections, sheet, table } from "../table.ts";
 
 export function addUpkeepCommands(program: Command): void {
-  program
-    .command("provider")
-    .description("where videos come from")
-    .command("list")
-    .description("in the order in which they are tried")
-    .action(async (_options: object, command: Command) => {
-      const { api, screen } = operatorOf(command);
-      screen.show(await api.get<WholeList<Provider>>("/providers"), ({ data }) => providerTable(data));
-    });
-
   withPaging(program.command("audit").description("who changed what, newest first")).action(
     async (page: PageOptions, command: Command) => {
       const { api, screen } = operatorOf(command);
@@ -50,20 +40,6 @@ export function changeBetween(before: unknown, after: unknown): string {
     .filter(([, was, is]) => was !== is)
     .map(([name, was, is]) => `${name}: ${was === null || after === null ? (is ?? was) : `${was} -> ${is ?? "none"}`}`)
     .join(", ");
-}
-
-function providerTable(providers: readonly Provider[]): string {
-  return table(
-    providers,
-    [
-      { title: "name", of: ({ name }) => name },
-      { title: "kind", of: ({ kind }) => kind },
-      { title: "priority", of: ({ priority }) => priority },
-      { title: "models", of: ({ models }) => models?.join(",") ?? "all" },
-      { title: "region", of: ({ region }) => region },
-    ],
-    "No providers but the simulated one, which serves test keys. README says how to add one (PROVIDERS).",
-  );
 }
 
 function auditTable(entries: readonly AuditEntry[]): string {

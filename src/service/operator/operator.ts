@@ -10,23 +10,16 @@ import { auditor } from "./audited.ts";
 import { examine, type Check, type DoctorDeps } from "./doctor.ts";
 import { operatorKeys, type KeysDeps, type OperatorKeys } from "./keys.ts";
 import { operatorModels, type OperatorModels } from "./models.ts";
+import { operatorProviders, type OperatorProviders, type ProvidersDeps } from "./providers.ts";
 import { operatorTasks, type OperatorTasks, type TasksDeps } from "./tasks.ts";
 import { operatorTenants, type OperatorTenants, type TenantsDeps } from "./tenants.ts";
-
-/** A provider as an operator configured it, without its secrets. */
-export interface ProviderView {
-  readonly name: string;
-  readonly kind: string;
-  readonly priority: number;
-  readonly models: readonly string[] | null;
-}
 
 export interface Operator {
   readonly tenants: OperatorTenants;
   readonly keys: OperatorKeys;
   readonly tasks: OperatorTasks;
   readonly models: OperatorModels;
-  readonly providers: readonly ProviderView[];
+  readonly providers: OperatorProviders;
   journal(tenant: string, mode: Mode, before: number | null, limit: number): Promise<Result<Entry[], Refusal>>;
   recompute(
     tenant: string,
@@ -44,9 +37,9 @@ export interface Operator {
 
 export type OperatorDeps = Omit<TenantsDeps, "audit"> &
   Omit<KeysDeps, "audit"> &
-  Omit<TasksDeps, "audit"> & {
+  Omit<TasksDeps, "audit"> &
+  Omit<ProvidersDeps, "audit"> & {
     readonly catalogue: Catalogue;
-    readonly providers: readonly ProviderView[];
     readonly runSweep: (dryRun: boolean) => Promise<SweepReport | null>;
     readonly doctor: DoctorDeps;
   };
@@ -65,7 +58,7 @@ export function operator(given: OperatorDeps): Operator {
     keys: operatorKeys(deps),
     tasks: operatorTasks(deps),
     models: operatorModels(deps),
-    providers: given.providers,
+    providers: operatorProviders(deps),
 
     async journal(tenant, mode, before, limit) {
       return (await isTenant(tenant)) ? ok(await booksOf(tenant, mode).journal(before, limit)) : fail(NO_TENANT);

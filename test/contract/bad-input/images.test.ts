@@ -35,6 +35,15 @@ it.each([GOOD, "https://cdn.images.example:443/a%20b.jpg?w=1&h=2#x", "HTTPS://IM
 
 it("row 61: http", async () => refused("http://images.example/a.jpg"));
 
+it.each(["http://127.0.0.1:9000/a.jpg", "http://localhost:9000/a.jpg"])("row 61: %s, but in a local run", async (url) => {
+  const { key } = await aTenant();
+  const body = { model: "veo3-pro-frames", prompt: "a lake", images: [url] };
+  expect((await create(key, body)).status).toBe(200);
+  const init = { method: "POST", key, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const deployed = async () => callWith({ ENVIRONMENT: "production" }, "/v1/video/create", init);
+  await expectRefusal(owner, deployed, { ...NOT_ALLOWED, param: "images.0" });
+});
+
 describe("this machine, in every spelling", () => {
   it.each(hosts("127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "017700000001", "0x7f000001"))("row 62: %s", refused);
 

@@ -11,7 +11,14 @@ import { readError } from "../../support/refusals.ts";
 
 afterEach(reset);
 
-const DEFAULT_PLAN = { credits: 1_000, requests_per_minute: 60, live_tasks: 10, models: null, retention_days: 7 };
+const DEFAULT_PLAN = {
+  credits: 1_000,
+  requests_per_minute: 60,
+  live_tasks: 10,
+  models: null,
+  retention_days: 7,
+  route_choice: false,
+};
 
 function untouched(credits: number) {
   return {
@@ -42,7 +49,7 @@ describe("a tenant is opened", () => {
   });
 
   it("with a plan of its own, what that leaves out being as by default", async () => {
-    const plan = { credits: 5, models: ["veo3", "veo2"], retention_days: 30 };
+    const plan = { credits: 5, models: ["veo3", "veo2"], retention_days: 30, route_choice: false };
     const tenant = await told<Tenant>("POST", "/tenants", { name: "Œuvre 動画", plan });
     expect(tenant).toMatchObject({ name: "Œuvre 動画", plan: { ...DEFAULT_PLAN, ...plan }, live: untouched(5) });
   });

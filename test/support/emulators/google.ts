@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { jsonOf, plantIn } from "./canary.ts";
 import { interactionOf, refuseInteraction } from "./google-interactions.ts";
 import { fileOf, valueOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
 import { operationOf, refuseVeo } from "./google-veo.ts";
@@ -23,6 +24,8 @@ export interface EmulatorOptions {
   readonly pollsBeforeDone?: number;
   /** The video that every job turns out to be, instead of our clip. */
   readonly video?: Uint8Array;
+  /** Whether every reply carries what nobody else may see: see canary.ts. */
+  readonly canaries?: boolean;
 }
 
 export interface SeenRequest {
@@ -49,7 +52,7 @@ export interface GoogleEmulator {
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
 
 export async function startGoogleEmulator(options: EmulatorOptions = {}): Promise<GoogleEmulator> {
-  const { script = {}, apiKey, publicKey, pollsBeforeDone = 1 } = options;
+  const { script = {}, apiKey, publicKey, pollsBeforeDone = 1, canaries = false } = options;
   const video = options.video ?? (await readFile(CLIP));
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
@@ -67,6 +70,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (canaries) plantIn(response);
     const target = new URL(request.url ?? "/", url);
     const { method = "", headers } = request;
     const call = callOf(method, target.pathname);
@@ -216,7 +220,7 @@ function sendBody(response: ServerResponse, status: number, type: string, body: 
 }
 
 function sendReply(response: ServerResponse, status: number, body: object, told: ReadonlySet<Instruction>): void {
-  const text = JSON.stringify(body);
+  const text = jsonOf(response, body);
   sendBody(response, status, "application/json", Buffer.from(told.has("bad-json") ? text.slice(0, -2) : text), told);
 }
 
@@ -226,7 +230,7 @@ function sendError(response: ServerResponse, status: number, word: string, messa
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", JSON.stringify(body));
+  send(response, status, "application/json", jsonOf(response, body));
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

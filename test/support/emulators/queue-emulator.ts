@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { jsonOf, plantIn } from "./canary.ts";
 
 /** What to do with one call: the words of every wire here, and `W`, the wire's own. */
 export type Instruction<W extends string> =
@@ -54,6 +55,8 @@ export interface QueueOptions<W extends string> {
   /** How often a job answers that it waits or runs before it is done. */
   readonly pollsBeforeDone?: number;
   readonly port?: number;
+  /** Whether every reply carries what nobody else may see: see canary.ts. */
+  readonly canaries?: boolean;
 }
 
 export interface SeenRequest {
@@ -134,7 +137,7 @@ export async function startQueueEmulator<W extends string>(
   wire: QueueWire<W>,
   options: QueueOptions<W> = {},
 ): Promise<QueueEmulator> {
-  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0 } = options;
+  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0, canaries = false } = options;
   const video = await readFile(CLIP);
   const jobs = new Map<string, QueuedJob>();
   const requests: SeenRequest[] = [];
@@ -142,6 +145,7 @@ export async function startQueueEmulator<W extends string>(
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", headers, url: path = "/" } = request;
+    if (canaries) plantIn(response);
     const target = new URL(path, origins.url);
     const { call, id, model } = callOf(wire, method, target.pathname);
     const asked = await readJson(request);
@@ -168,7 +172,7 @@ export async function startQueueEmulator<W extends string>(
     const reply = call === "create" ? create(asked, model, target, told) : readOrCancel(call, job, told);
     if (told.has("accept-then-drop")) return reset(response);
     if (told.has("hang")) return;
-    const text = JSON.stringify(reply.body);
+    const text = jsonOf(response, reply.body);
     if (told.has("bad-json")) return send(response, reply.status, "application/json", text.slice(0, -2));
     return sendBody(response, reply.status, "application/json", Buffer.from(text), told);
   }
@@ -326,7 +330,7 @@ async function sendBody(
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", JSON.stringify(body));
+  send(response, status, "application/json", jsonOf(response, body));
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { jsonOf, plantIn } from "./canary.ts";
 
 /**
  * What to do with one call. `create` only: no-id. `query` only: status:WORD, no-url, refused-by-policy, regress (back to pending),
@@ -53,6 +54,8 @@ export interface EmulatorOptions {
   readonly port?: number;
   /** Path of the video that every job turns out to be. */
   readonly file?: string;
+  /** Whether every reply carries what nobody else may see: see canary.ts. */
+  readonly canaries?: boolean;
 }
 
 export interface SeenRequest {
@@ -87,7 +90,7 @@ const SLOW_PIECES = 8;
 const SLOW_PIECE_MS = 100;
 
 export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Promise<SeedStyleEmulator> {
-  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0, file = CLIP } = options;
+  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0, file = CLIP, canaries = false } = options;
   const video = await readFile(file);
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
@@ -104,6 +107,7 @@ export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Pro
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (canaries) plantIn(response);
     const target = new URL(request.url ?? "/", url);
     const call = callOf(request.method ?? "", target.pathname);
     const text = await readText(request);
@@ -125,7 +129,7 @@ export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Pro
     const reply = call === "create" ? create(parse(text), told) : query(target.searchParams.get("id") ?? "", told);
     if (told.has("accept-then-drop")) return reset(response);
     if (told.has("hang")) return;
-    const body = JSON.stringify(reply.body);
+    const body = jsonOf(response, reply.body);
     if (told.has("bad-json")) return send(response, reply.status, "application/json", body.slice(0, -2));
     return sendBody(response, reply.status, "application/json", Buffer.from(body), told);
   }
@@ -238,7 +242,7 @@ function sendError(response: ServerResponse, instruction: string): void {
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", JSON.stringify(body));
+  send(response, status, "application/json", jsonOf(response, body));
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { jsonOf, plantIn } from "./canary.ts";
 
 /** What to do with one call: the words of every wire here, and `W`, the wire's own. */
 export type Instruction<W extends string> =
@@ -51,6 +52,8 @@ export interface VideosOptions<W extends string> {
   /** How often a job answers that it runs before it is done. */
   readonly pollsBeforeDone?: number;
   readonly port?: number;
+  /** Whether every reply carries what nobody else may see: see canary.ts. */
+  readonly canaries?: boolean;
 }
 
 export interface SentFile {
@@ -155,7 +158,7 @@ export async function startVideosEmulator<W extends string>(
     if (told.has("accept-then-drop")) return reset(response);
     if (told.has("hang")) return;
     for (const [name, value] of Object.entries(wire.hints?.(told) ?? {})) response.setHeader(name, value);
-    const text = JSON.stringify(reply.body);
+    const text = jsonOf(response, reply.body);
     if (told.has("bad-json")) return send(response, reply.status, "application/json", text.slice(0, -2));
     return sendBody(response, reply.status, "application/json", Buffer.from(text), told);
   }
@@ -279,7 +282,7 @@ async function sendBody(
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", JSON.stringify(body));
+  send(response, status, "application/json", jsonOf(response, body));
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

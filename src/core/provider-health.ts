@@ -1,0 +1,147 @@
+// What is known of a provider, and what follows from it for a task that wants a place there: an operator's hold, the credentials, the
+// breaker and the places, in this order.
+import { closedBreaker, afterCall, heldBackUntil, outcomeOf, type Breaker } from "./breaker.ts";
+import { jitterOf } from "./backoff.ts";
+import { withDuration, type Durations } from "./quantiles.ts";
+import {
+  leastUsed,
+  NO_TURNOVER,
+  turnOf,
+  withEnded,
+  type HeldLease,
+  type LaterTurn,
+  type Line,
+  type SlotLimits,
+  type Turnover,
+} from "./slots.ts";
+import type { AttemptReason } from "./task.ts";
+
+export const HEALTH_SCHEMA = 1;
+
+/** A credential that is left alone for a while. */
+export interface Rest {
+  readonly why: "rate_limited" | "unauthorized" | "out_of_credit";
+  readonly until: number;
+}
+
+export interface Health {
+  readonly schema: typeof HEALTH_SCHEMA;
+  /** By an operator. */
+  readonly isHeld: boolean;
+  readonly breaker: Breaker;
+  /** By credential. */
+  readonly resting: Readonly<Record<string, Rest>>;
+  readonly turnover: Turnover;
+  /** By the provider's name for the model. */
+  readonly durations: Readonly<Record<string, Durations>>;
+}
+
+export const UNKNOWN_HEALTH: Health = {
+  schema: HEALTH_SCHEMA,
+  isHeld: false,
+  breaker: closedBreaker(0),
+  resting: {},
+  turnover: NO_TURNOVER,
+  durations: {},
+};
+
+export interface PlaceAsk {
+  readonly task: string;
+  readonly tenant: string;
+  readonly credentials: readonly string[];
+  readonly since: number;
+  readonly until: number;
+}
+
+export interface PlaceEnd {
+  readonly credential: string;
+  readonly model: string;
+  readonly reason: AttemptReason | null;
+  readonly durationMs: number | null;
+  readonly retryAt: number | null;
+}
+
+export type Answer =
+  | { readonly kind: "kept"; readonly lease: HeldLease }
+  | { readonly kind: "granted"; readonly lease: HeldLease }
+  /** `turn` null: it does not stand in line, because nobody gets a place there now. */
+  | { readonly kind: "refused"; readonly until: number; readonly turn: Pick<LaterTurn, "position" | "startsAt"> | null };
+
+const HOLD_LOOK_MS = 60_000;
+/** Until an operator has paid or put a new key, or for so long. */
+const SPENT_MS = 5 * 60_000;
+/** For a provider that is too busy and does not say for how long, and at most for one that does. */
+const BUSY_MS = 5_000;
+const BUSY_CAP_MS = 5 * 60_000;
+/** What is not sold any more is forgotten one day. */
+const MODELS_REMEMBERED = 50;
+
+/** `leases`: those that count, without the asking task's own, which is `mine`. `line`: without the asking task. */
+export interface Known {
+  readonly health: Health;
+  readonly mine: HeldLease | null;
+  readonly leases: readonly HeldLease[];
+  readonly line: Line;
+}
+
+export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, limits: SlotLimits, now: number): Answer {
+  // Asked for again with other credentials, it has left the one it had, and the word of that was lost.
+  if (mine !== null && ask.credentials.includes(mine.credential)) return { kind: "kept", lease: mine };
+  const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });
+
+  if (health.isHeld) return refused(now + HOLD_LOOK_MS * (1 + jitterOf(ask.task)));
+  const rests = ask.credentials.map((credential) => health.resting[credential]?.until ?? now);
+  const good = ask.credentials.filter((_, index) => (rests[index] ?? now) <= now);
+  if (good.length === 0) return refused(Math.min(...rests));
+  const heldBack = heldBackUntil(health.breaker, ask.task, leases, now);
+  if (heldBack !== null) return refused(heldBack);
+  const turn = turnOf(ask, { leases, line, turnover: health.turnover }, limits, now);
+  if (turn.kind === "later") return { kind: "refused", until: turn.backAt, turn };
+  const credential = leastUsed(good, leases) ?? "";
+  const { task, tenant, until } = ask;
+  return { kind: "granted", lease: { task, tenant, credential, grantedAt: now, until } };
+}
+
+/** A task has left the place that it had. */
+export function afterStay(health: Health, lease: HeldLease, end: PlaceEnd, now: number): Health {
+  const { credential, model, reason, durationMs } = end;
+  const resting = Object.fromEntries(Object.entries(health.resting).filter(([, { until }]) => until > now));
+  const rest = restAfter(end, now);
+  const known = health.durations[model] ?? [];
+  const { [model]: _, ...otherModels } = health.durations;
+  const models = Object.entries(otherModels).slice(1 - MODELS_REMEMBERED);
+  return {
+    ...health,
+    breaker: afterCall(health.breaker, outcomeOf(reason), lease.grantedAt, now),
+    resting: rest === null ? resting : { ...resting, [credential]: longer(resting[credential], rest) },
+    turnover: withEnded(health.turnover, lease, now),
+    durations:
+      durationMs === null ? health.durations : Object.fromEntries([...models, [model, withDuration(known, durationMs)] as const]),
+  };
+}
+
+export function held(health: Health): Health {
+  return { ...health, isHeld: true };
+}
+
+/** By an operator, who has seen to what was wrong: nothing is held against it any more, nor what was under way then. */
+export function letGo(health: Health, now: number): Health {
+  return { ...health, isHeld: false, breaker: closedBreaker(now), resting: {} };
+}
+
+/** What the end of a stay says about the credential it was made with; null: nothing. */
+function restAfter({ reason, retryAt }: PlaceEnd, now: number): Rest | null {
+  switch (reason) {
+    case "rate_limited":
+      return { why: reason, until: Math.min(retryAt ?? now + BUSY_MS, now + BUSY_CAP_MS) };
+    case "unauthorized":
+    case "out_of_credit":
+      return { why: reason, until: now + SPENT_MS };
+    default:
+      return null;
+  }
+}
+
+function longer(before: Rest | undefined, rest: Rest): Rest {
+  return before !== undefined && before.until > rest.until ? before : rest;
+}

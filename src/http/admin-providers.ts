@@ -1,0 +1,110 @@
+// The operator API's providers: how they are, and keeping tasks from one.
+import { createRoute, z } from "@hono/zod-openapi";
+import type { HealthView } from "../ports.ts";
+import type { Operator } from "../service/operator/operator.ts";
+import type { ProviderView } from "../service/operator/providers.ts";
+import { OPERATOR, reason, replies, takes, toSeconds, toSecondsOrNull } from "./admin-wire.ts";
+import type { App } from "./context.ts";
+import { refuse } from "./errors.ts";
+import { jsonBody } from "./json-body.ts";
+import { strictBody } from "./validation.ts";
+
+const health = z.strictObject({
+  /** By an operator. */
+  held: z.boolean(),
+  breaker: z.enum(["closed", "open", "half_open", "ramping"]),
+  open_until: z.int().nullable(),
+  /** Tasks that are there, and that wait for a place. */
+  leases: z.int(),
+  waiting: z.int(),
+  /** Secrets, by name, that the provider refused. */
+  spent: z.array(z.strictObject({ credential: z.string(), why: z.enum(["unauthorized", "out_of_credit"]), until: z.int() })),
+  /** By its own names for the models: what the last generations took. */
+  latency: z.record(z.string(), z.strictObject({ p50_seconds: z.number(), p95_seconds: z.number() })),
+});
+
+const provider = z
+  .strictObject({
+    name: z.string(),
+    kind: z.string(),
+    priority: z.int(),
+    models: z.array(z.string()).nullable(),
+    region: z.string().nullable(),
+    concurrency: z.int().nullable(),
+    requests_per_minute: z.int().nullable(),
+    /** Null: it cannot be told now. */
+    health: health.nullable(),
+  })
+  .openapi("OperatorProvider");
+
+/** Any name: one that does not exist is told so. */
+const providerParam = z.object({ name: z.string().openapi({ param: { name: "name", in: "path" } }) });
+
+const listProviders = createRoute({
+  ...OPERATOR,
+  method: "get",
+  path: "/admin/v1/providers",
+  summary: "List the providers and how they are, without their secrets",
+  responses: replies("All of them", z.strictObject({ object: z.literal("list"), data: z.array(provider) })),
+});
+
+const holdProvider = createRoute({
+  ...OPERATOR,
+  method: "post",
+  path: "/admin/v1/providers/{name}/hold",
+  summary: "Give a provider no new tasks until it is released; what it has under way goes on",
+  middleware: jsonBody,
+  request: { params: providerParam, body: takes(strictBody({ reason: reason.optional() })) },
+  responses: replies("The provider", provider),
+});
+
+const releaseProvider = createRoute({
+  ...OPERATOR,
+  method: "post",
+  path: "/admin/v1/providers/{name}/release",
+  summary: "Let a provider have tasks again: ends a hold, closes its breaker, tries refused secrets again",
+  middleware: jsonBody,
+  request: { params: providerParam, body: takes(strictBody({ reason: reason.optional() })) },
+  responses: replies("The provider", provider),
+});
+
+export function mountAdminProviders(app: App, { providers }: Operator): void {
+  app.openapi(listProviders, async (c) => {
+    const data = (await providers.list()).map(toProvider);
+    return c.json({ object: "list" as const, data }, 200);
+  });
+
+  app.openapi(holdProvider, async (c) => {
+    const held = await providers.hold(c.var.actor, c.req.valid("param").name, c.req.valid("json").reason ?? null);
+    return held.ok ? c.json(toProvider(held.value), 200) : refuse(c, held.error);
+  });
+
+  app.openapi(releaseProvider, async (c) => {
+    const released = await providers.release(c.var.actor, c.req.valid("param").name, c.req.valid("json").reason ?? null);
+    return released.ok ? c.json(toProvider(released.value), 200) : refuse(c, released.error);
+  });
+}
+
+function toProvider({ name, kind, priority, models, region, limits, health: known }: ProviderView): z.infer<typeof provider> {
+  const { concurrency, perMinute: requests_per_minute } = limits;
+  const mine = models && [...models];
+  return { name, kind, priority, models: mine, region, concurrency, requests_per_minute, health: known && toHealth(known) };
+}
+
+function toHealth({ isHeld, breaker, openUntil, leases, waiting, spent, quantiles }: HealthView): z.infer<typeof health> {
+  const latency = Object.entries(quantiles).map(([model, known]) => [model, toLatency(known)] as const);
+  return {
+    held: isHeld,
+    breaker,
+    open_until: toSecondsOrNull(openUntil),
+    leases,
+    waiting,
+    spent: spent.map((each) => ({ ...each, until: toSeconds(each.until) })),
+    latency: Object.fromEntries(latency),
+  };
+}
+
+function toLatency(quantiles: readonly number[]): { p50_seconds: number; p95_seconds: number } {
+  const seconds = (ms: number | undefined): number => Math.round((ms ?? 0) / 100) / 10;
+  return { p50_seconds: seconds(quantiles[quantiles.length >> 1]), p95_seconds: seconds(quantiles.at(-1)) };
+}

@@ -1,0 +1,142 @@
+// What is known of a provider, and what a task that wants a place there is told.
+import { describe, expect, it } from "vitest";
+import { phaseOf } from "../../src/core/breaker.ts";
+import { afterStay, answer, held, letGo, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
+import type { Answer, Health, PlaceAsk, PlaceEnd } from "../../src/core/provider-health.ts";
+import type { HeldLease } from "../../src/core/slots.ts";
+import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
+
+const NO_LIMITS = { concurrency: null, perMinute: null };
+
+function anAsk(given: Partial<PlaceAsk> = {}): PlaceAsk {
+  return { task: "task-1", tenant: "Tenant01", credentials: ["KEY_1", "KEY_2"], since: T0, until: T0 + HOUR, ...given };
+}
+
+function aLease(given: Partial<HeldLease> = {}): HeldLease {
+  return { task: "held-1", tenant: "Tenant01", credential: "KEY_1", grantedAt: T0, until: T0 + HOUR, ...given };
+}
+
+function anEnd(given: Partial<PlaceEnd> = {}): PlaceEnd {
+  return { credential: "KEY_1", model: "alpha-veo3", reason: null, durationMs: null, retryAt: null, ...given };
+}
+
+function told(health: Health, given: { ask?: PlaceAsk; leases?: HeldLease[]; now?: number } = {}): Answer {
+  const { ask = anAsk(), leases = [], now = T0 } = given;
+  const mine = leases.find(({ task }) => task === ask.task) ?? null;
+  return answer(ask, { health, mine, leases: leases.filter((lease) => lease !== mine), line: [] }, NO_LIMITS, now);
+}
+
+const ended = (health: Health, given: Partial<PlaceEnd>, now = T0): Health => afterStay(health, aLease(), anEnd(given), now);
+
+describe("a place", () => {
+  it("is given with the credential that has the fewest, until the ask says", () => {
+    const leases = [aLease(), aLease({ task: "held-2", credential: "KEY_1" }), aLease({ task: "held-3", credential: "KEY_2" })];
+    expect(told(UNKNOWN_HEALTH, { leases })).toEqual({
+      kind: "granted",
+      lease: { task: "task-1", tenant: "Tenant01", credential: "KEY_2", grantedAt: T0, until: T0 + HOUR },
+    });
+  });
+
+  it("is kept by a task that has one, whatever has happened since", () => {
+    const mine = aLease({ task: "task-1", grantedAt: T0 - MINUTE });
+    const down = held(ended(UNKNOWN_HEALTH, { reason: "unauthorized" }));
+    expect(told(down, { leases: [mine] })).toEqual({ kind: "kept", lease: mine });
+  });
+
+  it("is another than before for a task that may not use its credential any more", () => {
+    const mine = aLease({ task: "task-1", grantedAt: T0 - MINUTE });
+    const ask = anAsk({ credentials: ["KEY_2"] });
+    expect(told(UNKNOWN_HEALTH, { ask, leases: [mine] })).toMatchObject({
+      kind: "granted",
+      lease: { credential: "KEY_2", grantedAt: T0 },
+    });
+  });
+});
+
+describe("a credential", () => {
+  it.each(["unauthorized", "out_of_credit"] as const)("that was %s is left alone for five minutes", (reason) => {
+    const health = ended(UNKNOWN_HEALTH, { reason });
+    expect(told(health)).toMatchObject({ kind: "granted", lease: { credential: "KEY_2" } });
+    const only = anAsk({ credentials: ["KEY_1"] });
+    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: T0 + 5 * MINUTE, turn: null });
+    expect(told(health, { ask: only, now: T0 + 5 * MINUTE })).toMatchObject({ kind: "granted", lease: { credential: "KEY_1" } });
+  });
+
+  it.each([
+    ["as long as the provider says", T0 + 30 * SECOND, 30 * SECOND],
+    ["five seconds if it does not say", null, 5 * SECOND],
+    ["five minutes at most", T0 + HOUR, 5 * MINUTE],
+  ])("that was too much in use is left alone for %s", (_, retryAt, wait) => {
+    const health = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt });
+    const only = anAsk({ credentials: ["KEY_1"] });
+    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: T0 + wait, turn: null });
+    expect(told(health)).toMatchObject({ kind: "granted", lease: { credential: "KEY_2" } });
+  });
+
+  it("is left alone for the longer of two reasons, and the shorter does not end it", () => {
+    const health = ended(ended(UNKNOWN_HEALTH, { reason: "out_of_credit" }), { reason: "rate_limited", retryAt: T0 + SECOND });
+    expect(told(health, { ask: anAsk({ credentials: ["KEY_1"] }) })).toMatchObject({ until: T0 + 5 * MINUTE });
+  });
+
+  it("of several that are all left alone, the first to be back says when to ask again", () => {
+    const first = ended(UNKNOWN_HEALTH, { reason: "out_of_credit" });
+    const both = ended(first, { credential: "KEY_2", reason: "rate_limited", retryAt: T0 + 20 * SECOND });
+    expect(told(both)).toEqual({ kind: "refused", until: T0 + 20 * SECOND, turn: null });
+  });
+
+  it("is not remembered when it is not left alone any more", () => {
+    const health = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt: T0 + SECOND });
+    expect(ended(health, {}, T0 + 2 * SECOND).resting).toEqual({});
+  });
+});
+
+describe("the provider's health", () => {
+  const timeouts = (health: Health): Health =>
+    Array.from({ length: 5 }).reduce<Health>((now) => ended(now, { reason: "timeout" }), health);
+
+  it("keeps tasks away from a provider that is down", () => {
+    const down = timeouts(UNKNOWN_HEALTH);
+    expect(phaseOf(down.breaker, T0)).toBe("open");
+    const refused = told(down);
+    expect(refused).toMatchObject({ kind: "refused", turn: null });
+    expect(Number.isInteger((refused as { until: number }).until)).toBe(true);
+  });
+
+  it("counts a task that asks anew not among the probes", () => {
+    const down = timeouts(UNKNOWN_HEALTH);
+    const now = T0 + 31 * SECOND;
+    const probes = ["task-1", "task-2", "task-3"].map((task) => aLease({ task, grantedAt: now - 1 }));
+    expect(told(down, { leases: probes, now, ask: anAsk({ task: "task-4" }) })).toMatchObject({ kind: "refused" });
+    expect(told(down, { leases: probes, now, ask: anAsk({ credentials: ["KEY_2"] }) })).toMatchObject({ kind: "granted" });
+  });
+
+  it("learns what a model takes from what was completed", () => {
+    const one = ended(UNKNOWN_HEALTH, { durationMs: 60_000 });
+    const more = ended(ended(one, { model: "alpha-veo2", durationMs: 30_000 }), { reason: "timeout" });
+    expect(more.durations).toEqual({ "alpha-veo3": [60_000], "alpha-veo2": [30_000] });
+  });
+
+  it("forgets the model that was not completed for longest when there are too many", () => {
+    const names = Array.from({ length: 51 }, (_, n) => `model-${n}`);
+    const all = ["model-0", ...names].reduce<Health>((now, model) => ended(now, { model, durationMs: 1 }), UNKNOWN_HEALTH);
+    expect(Object.keys(all.durations)).toHaveLength(50);
+    expect(all.durations["model-0"]).toBeUndefined();
+    expect(all.durations["model-50"]).toEqual([1]);
+  });
+});
+
+describe("an operator's hold", () => {
+  it("refuses everybody until it is let go", () => {
+    expect(told(held(UNKNOWN_HEALTH))).toMatchObject({ kind: "refused", turn: null });
+    expect(told(letGo(held(UNKNOWN_HEALTH), T0))).toMatchObject({ kind: "granted" });
+  });
+
+  it("when it is let go, ends what was held against the provider, and what began before says nothing", () => {
+    const spent = ended(held(UNKNOWN_HEALTH), { reason: "out_of_credit" });
+    const down = Array.from({ length: 5 }).reduce<Health>((now) => ended(now, { reason: "timeout" }), spent);
+    const free = letGo(down, T0 + SECOND);
+    expect(told(free, { ask: anAsk({ credentials: ["KEY_1"] }), now: T0 + SECOND })).toMatchObject({ kind: "granted" });
+    const late = Array.from({ length: 5 }).reduce<Health>((now) => ended(now, { reason: "timeout" }, T0 + MINUTE), free);
+    expect(phaseOf(late.breaker, T0 + MINUTE)).toBe("closed");
+  });
+});

@@ -1,0 +1,34 @@
+// What nobody beyond a provider may ever see: planted in every reply of an emulator that is told to, and searched for in all that a
+// gateway lets out.
+import type { ServerResponse } from "node:http";
+
+/** A key, a host and an id, as providers let slip. */
+export const CANARIES = ["sk-canary-5f3a9c1e7b2d", "gpu-7.canary-upstream.example", "cnry-trace-81f2c0d4"] as const;
+
+const [KEY, HOST, TRACE] = CANARIES;
+const IN_WORDS = ` [${TRACE} at ${HOST} for ${KEY}]`;
+/** Members that hold a provider's own words, on whichever wire. */
+const WORDS = /^(message|msg|error|detail|title|reason|logs|error_description|raiMediaFilteredReasons)$/;
+
+const planting = new WeakSet<ServerResponse>();
+
+/** From here on: in its headers, and in whatever JSON it carries. */
+export function plantIn(response: ServerResponse): void {
+  planting.add(response);
+  response.setHeader("x-served-by", HOST).setHeader("x-trace", TRACE).setHeader("x-account-key", KEY);
+}
+
+/** A reply as JSON, with what was planted in it. */
+export function jsonOf(response: ServerResponse, body: object): string {
+  if (!planting.has(response)) return JSON.stringify(body);
+  const said = withWords(body, false);
+  const more = { upstream_host: HOST, trace_id: TRACE, account_key: KEY };
+  return JSON.stringify(Array.isArray(said) ? [...(said as unknown[]), more] : { ...(said as object), ...more });
+}
+
+function withWords(value: unknown, isWords: boolean): unknown {
+  if (typeof value === "string") return isWords ? value + IN_WORDS : value;
+  if (Array.isArray(value)) return value.map((each) => withWords(each, isWords));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withWords(each, WORDS.test(name))]));
+}
