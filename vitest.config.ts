@@ -19,7 +19,12 @@ export default defineConfig({
       {
         // Pure decisions, what runs in Node anyway, and adapters over real sockets against emulated upstreams.
         // A property's thousand runs take as long as the machine is busy.
-        test: { name: "node", testTimeout: 60_000, include: ["test/{core,cli,net,wires}/**/*.test.ts", CONTRACT_FILES] },
+        test: {
+          name: "node",
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          include: ["test/{core,cli,client,net,wires}/**/*.test.ts", CONTRACT_FILES],
+        },
       },
       {
         // Objects, KV, R2, alarms and HTTP, in the runtime they are deployed to.
@@ -34,6 +39,7 @@ export default defineConfig({
         ],
         test: {
           name: "workers",
+          maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           include: ["test/{contract,durable,http,providers,service,stores,simulation}/**/*.test.ts"],

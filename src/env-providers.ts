@@ -10,6 +10,14 @@ const NEEDS_BASE: readonly ProviderKind[] = ["seed-style", "openai-style"];
 /** Closed since September 2026; the wire lives on at others. */
 const CLOSED_HOSTS = ["api.openai.com"];
 
+/** These take a service account's JSON in place of a key. */
+const OF_GOOGLE: readonly ProviderKind[] = ["gemini", "veo"];
+const serviceAccount = z.looseObject({
+  client_email: z.string().min(1),
+  private_key: z.string().min(1),
+  project_id: z.string().regex(/^[a-z][a-z0-9.:-]*$/),
+});
+
 const secretName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY");
 const provider = z.strictObject({
   name: z
@@ -71,6 +79,10 @@ export function resolveProviders(
     const credentials = [api_key_secret].flat().map((name) => ({ name, value: secret(name) }));
     for (const { name, value } of credentials) {
       if (value === "") problems.push(`${at}.api_key_secret: ${name} is not set; it is to be a secret`);
+      if (OF_GOOGLE.includes(rest.kind) && !isReadable(value)) {
+        const needed = "with client_email, private_key and project_id";
+        problems.push(`${at}.api_key_secret: ${name} begins with { and is no service account's JSON, ${needed}`);
+      }
     }
     if (base_url === undefined && NEEDS_BASE.includes(rest.kind))
       problems.push(`${at}.base_url: ${rest.kind} has no host of its own; name it`);
@@ -82,6 +94,16 @@ export function resolveProviders(
     }
     return { ...rest, base_url: base_url?.replace(/\/+$/, "") ?? null, credentials };
   });
+}
+
+/** A key is; so is what a service account's file has. */
+function isReadable(credential: string): boolean {
+  if (!credential.trimStart().startsWith("{")) return true;
+  try {
+    return serviceAccount.safeParse(JSON.parse(credential)).success;
+  } catch {
+    return false;
+  }
 }
 
 function isAllowedBase(base: string, local: boolean): boolean {

@@ -1,4 +1,5 @@
 // The provider table: each configured upstream with its adapter, once a credential, and the routes to it.
+import type { Json } from "./core/json.ts";
 import type { ModelName } from "./core/models.ts";
 import type { Route } from "./core/routing.ts";
 import type { ProviderKind, ProviderSettings } from "./env-providers.ts";
@@ -18,16 +19,38 @@ interface Wire {
   readonly models: ((credential: string) => Readonly<Record<ModelName, string>>) | null;
   /** Its own host; null: the operator names it. */
   readonly baseUrl: ((credential: string, region: string | null) => string) | null;
+  /** An operation as its adapter keeps them, of a form that the wire takes, which cannot exist: asked after to see whether a key works. */
+  readonly probe: (credential: string, region: string | null) => Json;
 }
 
 const WIRES: Record<ProviderKind, Wire> = {
-  "seed-style": { make: seedStyle, models: null, baseUrl: null },
-  "openai-style": { make: openaiStyle.openaiStyle, models: () => openaiStyle.MODELS, baseUrl: null },
-  gemini: { make: gemini.gemini, models: gemini.modelsOf, baseUrl: gemini.baseUrlOf },
-  veo: { make: veo.veo, models: veo.modelsOf, baseUrl: veo.baseUrlOf },
-  fal: { make: fal.fal, models: () => fal.MODELS, baseUrl: () => fal.BASE_URL },
-  replicate: { make: replicate.replicate, models: () => replicate.MODELS, baseUrl: () => replicate.BASE_URL },
-  openrouter: { make: openrouter.openrouter, models: () => openrouter.MODELS, baseUrl: () => openrouter.BASE_URL },
+  "seed-style": { make: seedStyle, models: null, baseUrl: null, probe: () => ({ id: "veo3:1000000000-reelay-check" }) },
+  "openai-style": {
+    make: openaiStyle.openaiStyle,
+    models: () => openaiStyle.MODELS,
+    baseUrl: null,
+    probe: () => ({ id: "video_reelay_check" }),
+  },
+  gemini: { make: gemini.gemini, models: gemini.modelsOf, baseUrl: gemini.baseUrlOf, probe: () => ({ id: "reelay-check" }) },
+  veo: { make: veo.veo, models: veo.modelsOf, baseUrl: veo.baseUrlOf, probe: veo.probeOf },
+  fal: {
+    make: fal.fal,
+    models: () => fal.MODELS,
+    baseUrl: () => fal.BASE_URL,
+    probe: () => ({ id: "00000000-0000-4000-8000-000000000000", app: "fal-ai/veo3.1" }),
+  },
+  replicate: {
+    make: replicate.replicate,
+    models: () => replicate.MODELS,
+    baseUrl: () => replicate.BASE_URL,
+    probe: () => ({ id: "reelaycheck000000000000000" }),
+  },
+  openrouter: {
+    make: openrouter.openrouter,
+    models: () => openrouter.MODELS,
+    baseUrl: () => openrouter.BASE_URL,
+    probe: () => ({ id: "reelay-check", pollingUrl: null }),
+  },
 };
 
 const SIMULATED: Route = {
@@ -52,6 +75,8 @@ export interface ProviderTable {
   readonly routes: readonly Route[];
   readonly providerOf: ProviderOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  /** Operations that cannot exist, by credential; empty where there is no such provider. */
+  readonly probesOf: (provider: string) => ReadonlyMap<string, Json>;
 }
 
 export function providerTable(settings: readonly ProviderSettings[], local: boolean, clock: Clock): ProviderTable {
@@ -72,6 +97,10 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
     limitsOf(provider) {
       const { concurrency = null, perMinute = null } = limits.get(provider) ?? {};
       return { concurrency, perMinute };
+    },
+    probesOf(provider) {
+      const { kind, region = null, credentials = [] } = settings.find(({ name }) => name === provider) ?? {};
+      return new Map(kind === undefined ? [] : credentials.map(({ name, value }) => [name, WIRES[kind].probe(value, region)]));
     },
   };
 }

@@ -60,7 +60,7 @@ function build(env: Bindings) {
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
   const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const registry = registryOf(env);
-  const { routes, providerOf, limitsOf } = providerTable(settings.providers, settings.local, clock);
+  const { routes, providerOf, limitsOf, probesOf } = providerTable(settings.providers, settings.local, clock);
   const eventsOf: EventsOf = (tenant, mode) => env.TENANT_EVENTS.getByName(`${tenant}/${mode}`);
   const links = settings.s3
     ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
@@ -158,6 +158,8 @@ function build(env: Bindings) {
       catalogue: table,
       taskIdSecrets: settings.taskIdSecrets,
       healthOf,
+      providerOf,
+      probesOf,
       providers: settings.providers.map(({ name, kind, priority, models: map, region = null }) => ({
         name,
         kind,

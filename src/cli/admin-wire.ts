@@ -137,6 +137,16 @@ export interface Provider {
   readonly health: ProviderHealth | null;
 }
 
+export interface ProviderCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly keys: readonly {
+    readonly credential: string;
+    readonly result: "accepted" | "rate_limited" | "unauthorized" | "out_of_credit" | "unavailable" | "unclear";
+    readonly ms: number;
+  }[];
+}
+
 export interface ProviderHealth {
   readonly held: boolean;
   readonly breaker: "closed" | "open" | "half_open" | "ramping";

@@ -1,7 +1,8 @@
-// The operator API's providers: how they are, and keeping tasks from one.
+// The operator API's providers: how they are, keeping tasks from one, and trying its keys.
 import { createRoute, z } from "@hono/zod-openapi";
 import type { HealthView } from "../ports.ts";
 import type { Operator } from "../service/operator/operator.ts";
+import { isUsable, type KeyCheck } from "../service/operator/provider-check.ts";
 import type { ProviderView } from "../service/operator/providers.ts";
 import { OPERATOR, reason, replies, takes, toSeconds, toSecondsOrNull } from "./admin-wire.ts";
 import type { App } from "./context.ts";
@@ -37,6 +38,22 @@ const provider = z
   })
   .openapi("OperatorProvider");
 
+const providerCheck = z
+  .strictObject({
+    name: z.string(),
+    /** Every key is accepted. */
+    ok: z.boolean(),
+    keys: z.array(
+      z.strictObject({
+        /** The secret's name. */
+        credential: z.string(),
+        result: z.enum(["accepted", "rate_limited", "unauthorized", "out_of_credit", "unavailable", "unclear"]),
+        ms: z.int(),
+      }),
+    ),
+  })
+  .openapi("OperatorProviderCheck");
+
 /** Any name: one that does not exist is told so. */
 const providerParam = z.object({ name: z.string().openapi({ param: { name: "name", in: "path" } }) });
 
@@ -68,6 +85,16 @@ const releaseProvider = createRoute({
   responses: replies("The provider", provider),
 });
 
+const checkProvider = createRoute({
+  ...OPERATOR,
+  method: "post",
+  path: "/admin/v1/providers/{name}/check",
+  summary: "Ask a provider, with each of its keys, after a job that cannot exist: costs nothing, changes nothing",
+  middleware: jsonBody,
+  request: { params: providerParam, body: takes(strictBody({})) },
+  responses: replies("What came of each key", providerCheck),
+});
+
 export function mountAdminProviders(app: App, { providers }: Operator): void {
   app.openapi(listProviders, async (c) => {
     const data = (await providers.list()).map(toProvider);
@@ -83,12 +110,23 @@ export function mountAdminProviders(app: App, { providers }: Operator): void {
     const released = await providers.release(c.var.actor, c.req.valid("param").name, c.req.valid("json").reason ?? null);
     return released.ok ? c.json(toProvider(released.value), 200) : refuse(c, released.error);
   });
+
+  app.openapi(checkProvider, async (c) => {
+    const { name } = c.req.valid("param");
+    const checked = await providers.check(name);
+    return checked.ok ? c.json(toCheck(name, checked.value), 200) : refuse(c, checked.error);
+  });
 }
 
 function toProvider({ name, kind, priority, models, region, limits, health: known }: ProviderView): z.infer<typeof provider> {
   const { concurrency, perMinute: requests_per_minute } = limits;
   const mine = models && [...models];
   return { name, kind, priority, models: mine, region, concurrency, requests_per_minute, health: known && toHealth(known) };
+}
+
+function toCheck(name: string, checks: readonly KeyCheck[]): z.infer<typeof providerCheck> {
+  const keys = checks.map(({ credential, verdict, ms }) => ({ credential, result: verdict, ms }));
+  return { name, ok: checks.every(({ verdict }) => isUsable(verdict)), keys };
 }
 
 function toHealth({ isHeld, breaker, openUntil, leases, waiting, spent, quantiles }: HealthView): z.infer<typeof health> {

@@ -188,6 +188,6 @@ export const ACCOUNT_ERRORS = {
     why: "The request was right, but could not be carried out at the moment.",
     todo: "Repeat the request after the seconds in Retry-After.",
     charged: "No. Credits that were held for the task are given back.",
-    on: "create",
+    on: ["create", "link"],
   },
 } as const satisfies Record<string, ErrorText>;

@@ -20,7 +20,7 @@ export const INPUT_ERRORS = {
   invalid_unicode: {
     why: "A text holds half of a surrogate pair, as a text that was cut in the middle of an emoji does.",
     todo: "Cut texts between characters, not between UTF-16 units.",
-    on: "generation",
+    on: ["generation", "list_videos"],
   },
   invalid_characters: {
     why: "A text holds control characters other than tab and line break.",
@@ -53,9 +53,9 @@ export const INPUT_ERRORS = {
     on: "input",
   },
   unknown_parameter: {
-    why: "The body has a field that does not exist. It is refused rather than ignored, because you would pay for a video without it.",
+    why: "The body, or the query of a list, has a field that does not exist. It is refused rather than ignored, because you would pay for a video without it, or take the whole list for the part that you asked for.",
     todo: "Remove the field that param names, or correct its name: the message may know which one was meant.",
-    on: "body",
+    on: ["body", "list_videos"],
   },
   unsupported_parameter: {
     why: "The field exists, but not for this model, as an aspect ratio for veo2.",
@@ -70,7 +70,7 @@ export const INPUT_ERRORS = {
   model_not_found: {
     why: "There is no model of this name. Names are in lower case.",
     todo: "Take a name from GET /v1/models; the message may know which one was meant.",
-    on: "generation",
+    on: ["generation", "list_videos"],
   },
   prompt_too_long: {
     why: "The prompt has more characters than allowed, counted in Unicode code points.",

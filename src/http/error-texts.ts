@@ -30,6 +30,7 @@ export type Place =
   | "cancel"
   | "delete"
   | "list"
+  | "list_videos"
   | "link"
   | "file"
   /** The same bytes, for the API key. */

@@ -7,10 +7,13 @@ import { ERRORS_STYLE } from "./errors-style.ts";
 import { failureEntries, type FailureEntry } from "./failure-codes.ts";
 import { setPagePolicy } from "./page-policy.ts";
 
+const NONCE = "{nonce}";
+
 export function mountErrorsPage(app: App): void {
-  app.get("/errors", (c) => {
-    const nonce = setPagePolicy(c, { img: "data:" });
-    return c.html(html`<!doctype html>${(<Page nonce={nonce} />)}`);
+  let drawn: string | null = null; // once an isolate; only the nonce is new each time
+  app.get("/errors", async (c) => {
+    drawn ??= String(await html`<!doctype html>${(<Page nonce={NONCE} />)}`);
+    return c.html(drawn.replaceAll(NONCE, setPagePolicy(c, { img: "data:" })));
   });
 }
 

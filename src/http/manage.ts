@@ -10,7 +10,7 @@ import { answer, badRequest, errorBody, refuse } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { metadataKey, metadataValue } from "./metadata.ts";
 import { refuseUnknown } from "./misses.ts";
-import { queriedTask } from "./seed.ts";
+import { queriedTask } from "./seed-wire.ts";
 import { strictBody, wholeNumber } from "./validation.ts";
 
 const MAX_LIMIT = 50;
@@ -30,7 +30,7 @@ const listQuery = strictBody({
   metadata_key: metadataKey.optional().openapi({ description: "Whose metadata has this name" }),
   metadata_value: metadataValue.optional().openapi({ description: "Whose metadata has this value of metadata_key" }),
   after: id.optional().openapi({ description: "The last_id of the page before" }),
-  limit: wholeNumber(1, MAX_LIMIT).default(20),
+  limit: wholeNumber(1, MAX_LIMIT).default(20).openapi({ default: 20 }),
 });
 
 const listedTask = queriedTask

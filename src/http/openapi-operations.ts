@@ -126,6 +126,7 @@ function placesOf({ path, method, operation, schemas }: Scene): ReadonlySet<Plac
     cancel: path.endsWith("/cancel") || isDelete,
     delete: path.endsWith("/delete") || isDelete,
     list: parameters.some(({ name }) => name === "after"),
+    list_videos: path.endsWith("/video/list"),
     link: path.endsWith("/link"),
     file: isFile && !isContent,
     content: isContent,

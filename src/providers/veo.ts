@@ -12,6 +12,7 @@ import {
   googleError,
   googleRefusal,
   isServiceAccount,
+  readServiceAccount,
   reasonToWait,
   saysNothing,
   wordsOf,
@@ -61,6 +62,14 @@ export function modelsOf(credential: string): Readonly<Record<ModelName, string>
 
 export function baseUrlOf(credential: string, region: string | null): string {
   return googleBaseUrl(credential, region ?? DEFAULT_REGION);
+}
+
+/** An operation that Google does not have. On Vertex it is of the account's own project: another's would be refused, whatever the key. */
+export function probeOf(credential: string, region: string | null): Json {
+  if (!isServiceAccount(credential)) return { name: `models/${MODELS.veo3}/operations/reelay-check` };
+  const project = readServiceAccount(credential, true)?.project_id ?? "reelay-check";
+  const model = `projects/${project}/locations/${region ?? DEFAULT_REGION}/publishers/google/models/${VERTEX_MODELS.veo3}`;
+  return { name: `${model}/operations/00000000-0000-4000-8000-000000000000` };
 }
 
 /** Becomes a path as it is: steps of plain letters, none of them dots only. */

@@ -159,7 +159,8 @@ export async function cancel({ task }: Of<"cancel">, provider: Provider | undefi
     const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
     return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
   } catch (error) {
-    return { event: { type: "try_again" }, note: nameOf(error) };
+    // It may have been heard. The polls tell, and a provider that cannot be told must not keep them from doing so.
+    return { event: { type: "cancel_answered", answer: "stopping" }, note: nameOf(error) };
   }
 }
 

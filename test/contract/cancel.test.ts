@@ -275,18 +275,16 @@ describe("a provider that can be told to stop", () => {
     expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "content_policy" });
   });
 
-  it("that does not answer is told again, until the deadline ends the task", async () => {
+  it("that does not answer is taken to have heard, and its polls tell what came of it", async () => {
     const { owner, id, provider } = await aRunning();
     provider.cancel.mockRejectedValue(new Error("no route to host"));
     await cancel(owner, id);
     await wake(owner, id);
-    await wakeLater(owner, id, 5_000);
-    expect(provider.cancel).toHaveBeenCalledTimes(2);
-    expect((await readTask(owner, id))?.status).toBe("running");
-    vi.setSystemTime((await readTask(owner, id))?.deadlineAt ?? 0);
-    const ended = await driveToEnd(owner, id);
-    expect(ended).toMatchObject({ status: "failed" });
+    await wakeLater(owner, id, 60_000);
+    expect(provider.cancel).toHaveBeenCalledOnce();
     expect(provider.poll).toHaveBeenCalled();
+    vi.setSystemTime((await readTask(owner, id))?.deadlineAt ?? 0);
+    expect(await driveToEnd(owner, id)).toMatchObject({ status: "failed" });
     expect(await readBalances(owner)).toMatchObject(UNTOUCHED);
   });
 

@@ -82,6 +82,18 @@ describe("a bad setting is named, its value never", () => {
     ["PROVIDERS.0.api_key_secret", providers({ api_key_secret: canary }), "the name of a secret"],
     ["PROVIDERS.0.api_key_secret", { ...providers({}), UP_KEY: undefined }, "UP_KEY is not set"],
     ["PROVIDERS.0.api_key_secret", { ...providers({}), UP_KEY: "" }, "UP_KEY is not set"],
+    ...["gemini", "veo"].flatMap((kind): [string, Record<string, unknown>, string][] =>
+      [
+        '{"canary-key"',
+        "{}",
+        '{"client_email":"canary-key"}',
+        '{"client_email":"a","private_key":"canary-key","project_id":7}',
+      ].map((UP_KEY) => [
+        "PROVIDERS.0.api_key_secret",
+        { ...providers({ kind }), UP_KEY },
+        "UP_KEY begins with { and is no service",
+      ]),
+    ),
     ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
     ["PROVIDERS.0.priority", providers({ priority: -1 })],
     ["PROVIDERS.0", providers({ canary: 1 })],
@@ -127,6 +139,18 @@ describe("a good setting", () => {
     const [provider] = parseSettings({ ...GOOD, ...providers({ models: { veo3: "veo-3" }, priority: 2 }) }).providers;
     expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", priority: 2 });
     expect(provider?.credentials).toEqual([{ name: "UP_KEY", value: "canary-key" }]);
+  });
+
+  it("may be a service account's JSON for Google's wires, and any text for the others", () => {
+    const account = JSON.stringify({ client_email: "a@b", private_key: "x", project_id: "p-1", type: "service_account" });
+    for (const [kind, UP_KEY] of [
+      ["veo", account],
+      ["gemini", ` ${account}`],
+      ["veo", "plain-key"],
+      ["fal", "{not-json"],
+    ]) {
+      expect(problemsOf({ ...providers({ kind }), UP_KEY })).toEqual([]);
+    }
   });
 
   it("takes several keys of one provider", () => {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { path } from "../admin-api.ts";
-import type { Provider, ProviderHealth, WholeList } from "../admin-wire.ts";
+import { path, type AdminApi, type Reply } from "../admin-api.ts";
+import type { Provider, ProviderCheck, ProviderHealth, WholeList } from "../admin-wire.ts";
 import { moment } from "../moments.ts";
 import { operatorOf } from "../operator.ts";
 import { sections, table } from "../table.ts";
@@ -8,6 +8,8 @@ import { sections, table } from "../table.ts";
 interface ReasonOption {
   readonly reason?: string;
 }
+
+const NONE = "No providers but the simulated one, which serves test keys. README says how to add one (PROVIDERS).";
 
 export function addProviderCommands(program: Command): void {
   const provider = program.command("provider").description("where videos come from");
@@ -18,6 +20,18 @@ export function addProviderCommands(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const { api, screen } = operatorOf(command);
       screen.show(await api.get<WholeList<Provider>>("/providers"), ({ data }) => providerTable(data));
+    });
+
+  provider
+    .command("check")
+    .description("does it answer, and take each of its keys; costs nothing; exit code 1 where not")
+    .argument("[provider]", "its name; else all of them")
+    .action(async (name: string | undefined, _options: object, command: Command) => {
+      const { api, screen } = operatorOf(command);
+      const reply = name === undefined ? await checkAll(api) : await check(api, name);
+      const checks = "data" in reply.body ? reply.body.data : [reply.body];
+      screen.show<unknown>(reply, () => checksTable(checks));
+      if (!checks.every(({ ok }) => ok)) process.exitCode = 1;
     });
 
   for (const [verb, what, after] of [
@@ -41,6 +55,42 @@ export function addProviderCommands(program: Command): void {
   }
 }
 
+async function check(api: AdminApi, name: string): Promise<Reply<ProviderCheck>> {
+  return api.post<ProviderCheck>(path`/providers/${name}/check`);
+}
+
+/** As if the API had a list of them. */
+async function checkAll(api: AdminApi): Promise<Reply<WholeList<ProviderCheck>>> {
+  const { data: providers } = (await api.get<WholeList<Provider>>("/providers")).body;
+  const replies = await Promise.all(providers.map(async ({ name }) => check(api, name)));
+  const body = { object: "list", data: replies.map((reply) => reply.body) };
+  return { body, text: JSON.stringify(body) };
+}
+
+/** What came of a key, and what to do about it. */
+const RESULTS: Record<ProviderCheck["keys"][number]["result"], readonly [state: string, mend: string | null]> = {
+  accepted: ["ok", null],
+  rate_limited: ["ok", "accepted, and busy now"],
+  unauthorized: ["REFUSED", "set its secret anew: npx wrangler secret put"],
+  out_of_credit: ["NO CREDIT", "pay the provider, then: reelay provider release"],
+  unavailable: ["DOWN", "no answer, or an outage: try again, then look at base_url and region in PROVIDERS"],
+  unclear: ["UNCLEAR", "what answers does not speak this kind: look at kind and base_url in PROVIDERS"],
+};
+
+function checksTable(checks: readonly ProviderCheck[]): string {
+  return table(
+    checks.flatMap(({ name, keys }) => keys.map((key) => ({ name, ...key }))),
+    [
+      { title: "provider", of: ({ name }) => name },
+      { title: "key", of: ({ credential }) => credential },
+      { title: "state", of: ({ result }) => RESULTS[result][0] },
+      { title: "ms", of: ({ ms }) => ms },
+      { title: "note", of: ({ result }) => RESULTS[result][1] },
+    ],
+    NONE,
+  );
+}
+
 function providerTable(providers: readonly Provider[]): string {
   const now = Date.now();
   return table(
@@ -59,7 +109,7 @@ function providerTable(providers: readonly Provider[]): string {
       { title: "waiting", of: ({ health }) => health?.waiting },
       { title: "note", of: ({ health }) => health && noteOf(health, now) },
     ],
-    "No providers but the simulated one, which serves test keys. README says how to add one (PROVIDERS).",
+    NONE,
   );
 }
 

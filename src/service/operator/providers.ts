@@ -4,6 +4,7 @@ import { fail, ok, type Result } from "../../core/result.ts";
 import type { HealthOf, HealthView, ProviderLimits } from "../../ports.ts";
 import { within } from "../within.ts";
 import type { Audit } from "./audited.ts";
+import { checkKeys, type CheckHands, type KeyCheck } from "./provider-check.ts";
 
 /** As the operator configured it, without its secrets. */
 export interface ProviderEntry {
@@ -20,7 +21,7 @@ export interface ProviderView extends ProviderEntry {
   readonly health: HealthView | null;
 }
 
-export interface ProvidersDeps {
+export interface ProvidersDeps extends CheckHands {
   readonly providers: readonly ProviderEntry[];
   readonly healthOf: HealthOf;
   readonly audit: Audit;
@@ -30,7 +31,7 @@ export type OperatorProviders = ReturnType<typeof operatorProviders>;
 
 const VIEW_TIMEOUT_MS = 5_000;
 
-export function operatorProviders({ providers, healthOf, audit }: ProvidersDeps) {
+export function operatorProviders({ providers, healthOf, audit, ...hands }: ProvidersDeps) {
   const view = async (entry: ProviderEntry): Promise<ProviderView> => {
     const health = within(VIEW_TIMEOUT_MS, async () => healthOf(entry.name).view());
     return { ...entry, health: await health.catch(() => null) };
@@ -58,5 +59,10 @@ export function operatorProviders({ providers, healthOf, audit }: ProvidersDeps)
     hold: async (actor: string, name: string, reason: string | null) => setHold(actor, name, true, reason),
     /** Also ends what else kept tasks from it: an open breaker, credentials that were refused. */
     release: async (actor: string, name: string, reason: string | null) => setHold(actor, name, false, reason),
+    /** Changes nothing, so it is not noted. */
+    async check(name: string): Promise<Result<KeyCheck[], Refusal>> {
+      const isKnown = providers.some((each) => each.name === name);
+      return isKnown ? ok(await checkKeys(name, hands)) : fail({ kind: "provider_not_found" });
+    },
   };
 }

@@ -35,6 +35,7 @@ const ROUTES: readonly [Method, string][] = [
   ["PATCH", "/models/veo3"],
   ["GET", "/audit"],
   ["GET", "/providers"],
+  ["POST", "/providers/x/check"],
   ["POST", "/sweep"],
   ["POST", "/rebuild-kv"],
   ["GET", "/doctor"],

@@ -45,7 +45,7 @@ describe("a task is found", () => {
       key_id: customer.keyId,
       request_id: expect.stringMatching(/^req_/),
       timeline: ["queued", "submitting", "running", "storing", "settling", "completed"].map((step) => ({ at: justNow(), step })),
-      attempts: [{ provider: "simulated", model: "veo3", started_at: justNow(), outcome: "accepted" }],
+      attempts: [{ provider: "simulated", model: "veo3", started_at: justNow(), outcome: "accepted", reason: null }],
       hold: "settled",
       failure: null,
     });

@@ -115,7 +115,7 @@ export async function startVideosEmulator<W extends string>(
   wire: VideosWire<W>,
   options: VideosOptions<W> = {},
 ): Promise<VideosEmulator> {
-  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0 } = options;
+  const { script = {}, apiKey, pollsBeforeDone = 1, port = 0, canaries = false } = options;
   const video = await readFile(CLIP);
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
@@ -132,6 +132,7 @@ export async function startVideosEmulator<W extends string>(
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (canaries) plantIn(response);
     const { method = "", headers, url: path = "/" } = request;
     const { call, id } = callOf(method, new URL(path, url).pathname, wire.prefix);
     const body = await readBody(request);
