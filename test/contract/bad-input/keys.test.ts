@@ -107,14 +107,14 @@ describe("row 7: a key that nobody has", () => {
     const reads = vi.spyOn(env.TENANTS, "get");
     const guess = createWith(null, { "cf-connecting-ip": "203.0.113.7" });
     expect((await guess()).status).toBe(401);
-    const statuses: number[] = [];
-    for (let guesses = 0; guesses < 310; guesses++) {
-      statuses.push((await createWith(`Bearer ${unknownKey()}`, { "cf-connecting-ip": "203.0.113.7" })()).status);
-    }
-    const refused = statuses.filter((status) => status === 429).length;
-    expect(refused).toBeGreaterThan(0);
-    expect(reads).toHaveBeenCalledTimes(statuses.length - refused);
-    const reply = await createWith(`Bearer ${unknownKey()}`, { "cf-connecting-ip": "203.0.113.7" })();
+    // The shield's minute may turn over in the middle, so that it takes up to twice as many as it lets pass.
+    let guesses = 0;
+    let reply: Response;
+    do {
+      reply = await createWith(`Bearer ${unknownKey()}`, { "cf-connecting-ip": "203.0.113.7" })();
+      guesses++;
+    } while (reply.status === 401 && guesses < 1_000);
+    expect(reads).toHaveBeenCalledTimes(guesses - 1);
     expect(Number(reply.headers.get("Retry-After"))).toBeGreaterThan(0);
     expect(await readError(reply)).toMatchObject({ status: 429, code: "rate_limit_exceeded" });
     const elsewhere = await createWith(`Bearer ${unknownKey()}`, { "cf-connecting-ip": "203.0.113.8" })();
