@@ -1,0 +1,210 @@
+// The seven wires in each of their forms: an emulator, and how an operator would configure it, each for one public model of its own.
+import { setTimeout as sleep } from "node:timers/promises";
+import { startFalEmulator } from "./emulators/fal.ts";
+import { startGoogleEmulator, type GoogleEmulator } from "./emulators/google.ts";
+import { PUBLIC_KEY, serviceAccountJson } from "./emulators/google-credentials.ts";
+import { startOpenaiStyleEmulator } from "./emulators/openai-style.ts";
+import { startOpenrouterEmulator } from "./emulators/openrouter.ts";
+import type { QueueEmulator } from "./emulators/queue-emulator.ts";
+import { startReplicateEmulator } from "./emulators/replicate.ts";
+import { startSeedStyleEmulator } from "./emulators/seed-style.ts";
+
+export interface Form {
+  readonly name: string;
+  /** The one public model that it serves. */
+  readonly model: string;
+  readonly kind: string;
+  readonly upstreamModel: string;
+  readonly baseUrl: string;
+  readonly credential: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Jobs that were started, and would be paid for. */
+  jobs(): number;
+  /** What was asked for, call by call, as JSON; none of a wire that takes no images along. */
+  creates(): readonly unknown[];
+  /** What the provider calls the jobs that it was asked about. */
+  ids(): string[];
+  /** From now on every job comes to nothing, for a reason in the provider's words. */
+  failJobs(): void;
+  /** From now on no job is taken. */
+  refuseJobs(): void;
+  /** Of a provider that calls back: ends its job `id`. */
+  readonly queue: QueueEmulator | null;
+  close(): Promise<void>;
+}
+
+type Script = Record<string, readonly string[]>;
+type Start = () => Promise<Form>;
+
+/** More than anybody asks. */
+const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
+const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
+
+export async function startForms(): Promise<Form[]> {
+  return Promise.all(STARTS.map(async (start) => start()));
+}
+
+const STORAGE = { storage_uri: "gs://reelay-videos/out/" } as const;
+const STARTS: readonly Start[] = [
+  async () => google("gemini-key", "gemini", "veo3-fast", "gemini-omni-1.2-flash", "key"),
+  async () => google("gemini-vertex", "gemini", "veo3", "gemini-omni-1.1-flash-preview", "account", STORAGE),
+  async () => google("veo-key", "veo", "veo3-pro-frames", "veo-3.1-generate-preview", "key"),
+  async () => google("veo-vertex-stored", "veo", "veo3-pro", "veo-3.1-generate-001", "account", STORAGE),
+  async () => google("veo-vertex-inline", "veo", "veo3.1", "veo-3.1-generate-001", "account"),
+  fal,
+  replicate,
+  openaiStyle,
+  openrouter,
+  seedStyle,
+];
+
+async function google(
+  name: string,
+  kind: "gemini" | "veo",
+  model: string,
+  upstreamModel: string,
+  form: "key" | "account",
+  settings: Record<string, string> = {},
+): Promise<Form> {
+  const script: Script = {};
+  const apiKey = `AIza-secret-of-${name}`;
+  const emulator = await startGoogleEmulator({ ...HAPPENS, script, apiKey, publicKey: PUBLIC_KEY });
+  return {
+    name,
+    model,
+    kind,
+    upstreamModel,
+    settings,
+    queue: null,
+    baseUrl: emulator.url,
+    credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
+    jobs: () => emulator.jobs(),
+    creates: () => emulator.requests("create").map(({ body }) => body),
+    ids: () => googleIds(emulator),
+    failJobs: () => Object.assign(script, { query: always("failure:13:the machine caught fire") }),
+    refuseJobs: () => Object.assign(script, { create: always("error:400:INVALID_ARGUMENT:no such thing") }),
+    close: async () => emulator.close(),
+  };
+}
+
+function googleIds(emulator: GoogleEmulator): string[] {
+  return emulator.requests("query").map(({ path, body }) => {
+    const { operationName } = (body ?? {}) as { operationName?: string };
+    return (operationName ?? path).split("/").at(-1) ?? "";
+  });
+}
+
+/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
+const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
+
+async function fal(): Promise<Form> {
+  const script: Script = {};
+  const credential = "key-id:secret-of-fal";
+  const emulator = await startFalEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
+  const own = { name: "fal", model: "veo2", kind: "fal", upstreamModel: "fal-ai/veo3.1", credential };
+  return { ...own, ...queued(emulator, script, /\/requests\/([^/?]+)/) };
+}
+
+async function replicate(): Promise<Form> {
+  const script: Script = {};
+  const credential = "r8_secret-of-replicate";
+  const emulator = await startReplicateEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
+  const own = { name: "replicate", model: "veo2-fast", kind: "replicate", upstreamModel: "google/veo-3.1", credential };
+  return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/) };
+}
+
+function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
+  return {
+    baseUrl: emulator.url,
+    settings: {},
+    jobs: () => emulator.jobs(),
+    creates: () => [],
+    ids: () => named(emulator.requests(), id),
+    failJobs: () => void Object.assign(script, { create: always("fails:the machine caught fire") }),
+    refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    queue: emulator,
+    close: async () => emulator.close(),
+  };
+}
+
+async function openaiStyle(): Promise<Form> {
+  const script: Script = {};
+  const credential = "sk-secret-of-openai-style";
+  const emulator = await startOpenaiStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
+  const own = { name: "openai-style", model: "veo3.1-fast", kind: "openai-style", upstreamModel: "sora-2", credential };
+  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: emulator.url };
+}
+
+async function openrouter(): Promise<Form> {
+  const script: Script = {};
+  const credential = "sk-or-secret-of-openrouter";
+  // It calls back to https only, which no gateway on this machine has: the first poll is to find it done.
+  const emulator = await startOpenrouterEmulator({ ...HAPPENS, pollsBeforeDone: 0, script, apiKey: credential } as object);
+  const own = { name: "openrouter", model: "veo2-pro", kind: "openrouter", upstreamModel: "google/veo-3.1", credential };
+  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: `${emulator.url}/api` };
+}
+
+async function seedStyle(): Promise<Form> {
+  const script: Script = {};
+  const credential = "sk-secret-of-seed-style";
+  const emulator = await startSeedStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
+  const own = { name: "seed-style", model: "veo2-fast-components", kind: "seed-style", upstreamModel: "veo3", credential };
+  const requests = { ...emulator, requests: () => emulator.requests().map(({ url }) => ({ path: url })) };
+  return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy"), baseUrl: emulator.url };
+}
+
+interface Plain {
+  jobs(): number;
+  requests(): readonly { readonly path: string }[];
+  close(): Promise<void>;
+}
+
+function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
+  return {
+    settings: {},
+    jobs: () => emulator.jobs(),
+    creates: () => [],
+    ids: () => named(emulator.requests(), id),
+    failJobs: () => void Object.assign(script, { query: always(failure) }),
+    refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    queue: null,
+    close: async () => emulator.close(),
+  };
+}
+
+function named(requests: readonly { readonly path: string }[], id: RegExp): string[] {
+  return [...new Set(requests.flatMap(({ path }) => id.exec(path)?.[1] ?? []).map(decodeURIComponent))];
+}
+
+/** What PROVIDERS and the secrets are for these forms. */
+export function envOf(forms: readonly Form[]): Record<string, string> {
+  const secretOf = ({ name }: Form): string => `${name.toUpperCase().replaceAll("-", "_")}_KEY`;
+  const providers = forms.map((form) => ({
+    name: form.name,
+    kind: form.kind,
+    base_url: form.baseUrl,
+    api_key_secret: secretOf(form),
+    median_seconds: 1,
+    models: { [form.model]: form.upstreamModel },
+    ...form.settings,
+  }));
+  return {
+    PROVIDERS: JSON.stringify(providers),
+    ...Object.fromEntries(forms.map((form) => [secretOf(form), form.credential])),
+  };
+}
+
+/** Ends the job that a provider was asked about and has not ended yet, as soon as there is one. */
+export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
+  const { queue } = form;
+  if (queue === null) return;
+  for (;;) {
+    const id = form.ids().find((each) => !finished.has(each));
+    if (id !== undefined) {
+      finished.add(id);
+      await queue.finish(id);
+      return;
+    }
+    await sleep(50);
+  }
+}
