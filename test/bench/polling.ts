@@ -1,6 +1,6 @@
 // What watching a generation costs, and how late its end is noticed: `npm run bench:polling`. First counted, on three recorded mixes
 // of durations, the same at every run; then a thousand live tasks on this machine, where the ratio is what counts.
-import { runHerd } from "./herd.ts";
+import { runHerd, type Stretch } from "./herd.ts";
 import { MIXES } from "./latency-mixes.ts";
 import { cold, everyFiveSeconds, learning, type Counts } from "./poll-counts.ts";
 import { fewestPolls } from "./poll-oracle.ts";
@@ -26,15 +26,24 @@ for (const { name, sigma, durationsMs } of MIXES) {
 console.log(`\nat most ${CEILING} x oracle, median delay at most ${WANTED_DELAY_MS / 1_000} s: ${holds ? "yes" : "NO"}`);
 process.exitCode = holds ? 0 : 1;
 
-const { tasks, polls, seconds, latenessMs, idleQueryMs, busyQueryMs } = await runHerd();
-const shares = [0.5, 0.95, 1];
-console.log(`\n${tasks} live tasks: ${polls} polls in ${seconds.toFixed(0)} s, ${(polls / seconds).toFixed(0)} a second`);
-console.log(
-  `a poll is late by           ${shares.map((share) => `${at(latenessMs, share).toFixed(0).padStart(6)} ms`).join("")}   median, 95 %, most`,
-);
-console.log(`a query takes, idle         ${shares.map((share) => `${at(idleQueryMs, share).toFixed(1).padStart(6)} ms`).join("")}`);
-console.log(`a query takes, beside them  ${shares.map((share) => `${at(busyQueryMs, share).toFixed(1).padStart(6)} ms`).join("")}`);
-console.log(`ratio of the medians ${(at(busyQueryMs, 0.5) / at(idleQueryMs, 0.5)).toFixed(2)}`);
+const { tasks, idleQueryMs, expected, overdue } = await runHerd();
+console.log(`\n${tasks} live tasks                                              median    95 %    most`);
+printTimes("a query takes, with nothing under way", idleQueryMs);
+printStretch("while all are expected any second", expected, idleQueryMs);
+printStretch("when all are overdue", overdue, idleQueryMs);
+
+function printStretch(when: string, { seconds, latenessMs, queryMs }: Stretch, idleMs: readonly number[]): void {
+  console.log(
+    `${when}: ${latenessMs.length} polls in ${seconds.toFixed(0)} s, ${(latenessMs.length / seconds).toFixed(0)} a second`,
+  );
+  printTimes("a poll is late by", latenessMs);
+  printTimes(`a query takes (${(at(queryMs, 0.5) / at(idleMs, 0.5)).toFixed(1)} x as long as with nothing)`, queryMs);
+}
+
+function printTimes(what: string, ms: readonly number[]): void {
+  const shares = [0.5, 0.95, 1].map((share) => `${at(ms, share).toFixed(1)} ms`.padStart(10));
+  console.log(`  ${what.padEnd(48)} ${shares.join("")}`);
+}
 
 function print(what: string, counts: Partial<Counts> & Pick<Counts, "pollsPerTask">): void {
   const delays = [counts.medianDelayMs, counts.meanDelayMs, counts.p95DelayMs].map((ms) =>

@@ -43,7 +43,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  (await import("node:fs")).writeFileSync("/tmp/providers-out.txt", server.output());
   await server.stop();
   await Promise.all([...forms, images, receiver].map(async (each) => each.close()));
   await rm(persistTo, { recursive: true });
