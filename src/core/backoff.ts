@@ -6,9 +6,14 @@ export function backoff(failures: number, firstMs: number, capMs: number, taskId
   return Math.round(doubled * (0.9 + 0.2 * jitterOf(`${taskId}/${failures}`)));
 }
 
-/** A number in [0, 1) that a text always gets (FNV-1a): spread without randomness. */
+/**
+ * A number in [0, 1) that a text always gets: spread without randomness. FNV-1a alone leaves texts that differ only at their end (as
+ * `task/up-1` and `task/up-2` do) close together, so its hash is mixed by MurmurHash3's finalizer.
+ */
 export function jitterOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  return (hash >>> 0) / 2 ** 32;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }

@@ -42,15 +42,19 @@ describe("chooseRoute", () => {
     expect(next([BETA, ALPHA])).toBe("alpha");
   });
 
-  it("spreads tasks over equals by weight, and the same task finds the same order again", () => {
-    const routes = [aRoute({ provider: "heavy", weight: 3 }), aRoute({ provider: "light", weight: 1 })];
+  it.each([
+    ["heavy", "light"],
+    ["up-1", "up-2"], // alike but for their ends
+    ["b", "a"],
+  ])("spreads tasks over equals by weight (%s, %s), and the same task finds the same order again", (heavy, light) => {
+    const routes = [aRoute({ provider: heavy, weight: 3 }), aRoute({ provider: light, weight: 1 })];
     const chosen = Array.from({ length: 2_000 }, (_, index) => {
       const task = aTask({ id: `veo3:1795348800-${index}` });
       const provider = chooseRoute(routes, task, T0)?.route.provider;
       expect(chooseRoute(routes.toReversed(), task, T0)?.route.provider).toBe(provider);
       return provider;
     });
-    const share = chosen.filter((provider) => provider === "heavy").length / chosen.length;
+    const share = chosen.filter((provider) => provider === heavy).length / chosen.length;
     expect(share).toBeGreaterThan(0.7);
     expect(share).toBeLessThan(0.8);
   });
