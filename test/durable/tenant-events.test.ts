@@ -179,7 +179,8 @@ describe("a delivery", () => {
     const waits: number[] = [];
     for (let tries = 1; tries <= 8; tries++) {
       const before = Date.now();
-      await wakeInTime();
+      // A wake may be for the feed, which forgets after a day.
+      while (requests.length < tries) await wakeInTime();
       waits.push(Date.now() - before);
     }
     expect(new Set(requests.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
