@@ -479,6 +479,8 @@ export interface EventsPort {
 /** A task's wish for a place at a provider. */
 export interface LeaseAsk {
   readonly task: string;
+  /** Which of the task's stays it is for: asked for again it is the same place, and no later one's is taken away. */
+  readonly stay: number;
   readonly tenant: string;
   /** The provider's name for the model. */
   readonly model: string;
@@ -497,6 +499,7 @@ export type LeaseReply =
 
 export interface LeaseEnd {
   readonly task: string;
+  readonly stay: number;
   readonly credential: string;
   readonly model: string;
   /** Null: it was completed. */

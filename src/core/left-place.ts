@@ -1,53 +1,70 @@
-// The place at a provider that a task has left, and what came of it there: the provider's health hears of it once.
+// The places at providers that a task has left: what came of it there is on the task until the provider's health has heard of it, so
+// that no crash, deploy or outage keeps a place from others, up to the time at which it is free again by itself.
 import { tookMs } from "./poll-schedule.ts";
-import { lastAttempt, type AttemptReason, type Task } from "./task.ts";
+import { lastAttempt, type AttemptReason, type Common, type LeftPlace, type Task } from "./task.ts";
 
-export interface LeftPlace {
-  readonly provider: string;
-  readonly credential: string;
-  /** The provider's name for it; empty where the task left before it was handed over. */
-  readonly model: string;
-  /** What is the matter; null: nothing, the provider did its part. */
-  readonly reason: AttemptReason | null;
-  /** Of a completed generation. */
-  readonly durationMs: number | null;
-  /** When a busy provider wants to be asked again; null: it did not say. */
-  readonly retryAt: number | null;
+/** A task must have ended by then; a place that nobody gave back is free again. */
+const PLACE_GRACE_MS = 15 * 60_000;
+const TELL_CAP_MS = 60_000;
+const TELL_FIRST_MS = 2_000;
+/** What was not heard is told again after a part of the time since. */
+const TELL_GROWTH = 0.5;
+
+/** When a task's place is free again at the latest. */
+export function placeEndsAt({ deadlineAt }: Pick<Task, "deadlineAt">): number {
+  return deadlineAt + PLACE_GRACE_MS;
 }
 
-/** Null: it holds the place still, or held none. */
-export function leftPlace(before: Task, after: Task, now: number): LeftPlace | null {
-  if (before.status === "queued") return unusedPlace(before, after);
-  if (before.status !== "submitting" && before.status !== "running" && before.status !== "storing") return null;
-  const { startedAt } = lastAttempt(before);
-  const attempt = after.attempts.findLast((each) => each.startedAt === startedAt) ?? lastAttempt(before);
-  const isOver = attempt.outcome !== "open" && attempt.outcome !== "accepted";
-  if (after.status !== "settling" && !isOver) return null;
-  const { provider, credential, model, retryAt = null } = attempt;
-  const place = { provider, credential, model, retryAt };
-  if (after.status === "settling" && after.outcome.kind === "completed") {
-    const doneAt = after.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
+/** The task without the place that it had. `ending`: what came of it, its attempt is closed already; null: a completed video. */
+export function withoutPlace(task: Task, ending: AttemptReason | null, now: number): Pick<Common, "place" | "left"> {
+  if (task.place === null) return { place: null, left: task.left };
+  const { provider, stay, lease } = task.place;
+  const left = { provider, stay, ...(task.status === "queued" ? UNUSED : endOf(task, ending, now)), leftAt: now, tellAt: now };
+  const credential = task.status === "queued" ? (lease?.credential ?? "") : lastAttempt(task).credential;
+  return { place: null, left: [...task.left, { ...left, credential }] };
+}
+
+type End = Pick<LeftPlace, "model" | "reason" | "durationMs" | "retryAt">;
+
+/** Of a task that ended, or went elsewhere, before it was handed over. */
+const UNUSED: End = { model: "", reason: "cancelled", durationMs: null, retryAt: null };
+
+function endOf(task: Task, ending: AttemptReason | null, now: number): End {
+  const attempt = lastAttempt(task);
+  const { model, startedAt, retryAt = null } = attempt;
+  const end = { model, durationMs: null, retryAt };
+  if (ending === null) {
+    const doneAt = task.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
     const foundMs = Math.max(doneAt - startedAt, 0);
-    return { ...place, reason: null, durationMs: tookMs(attempt.latency, attempt.hinted, foundMs, before.id) };
+    return { ...end, reason: null, durationMs: tookMs(attempt.latency, attempt.hinted, foundMs, task.id) };
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
-  if (attempt.outcome === "refused") return { ...place, reason: null, durationMs: null };
-  const ending = after.status === "settling" && after.outcome.kind === "failed" ? after.outcome.reason : null;
-  return { ...place, reason: attempt.reason ?? ending, durationMs: null };
+  return { ...end, reason: attempt.outcome === "refused" ? null : (attempt.reason ?? ending) };
 }
 
-/** A task that ended, or went elsewhere, between getting its place and using it. */
-function unusedPlace({ lease }: Extract<Task, { status: "queued" }>, after: Task): LeftPlace | null {
-  if (lease === null) return null;
-  const keeps = after.status === "queued" && after.lease?.provider === lease.provider;
-  const uses = after.status === "submitting" && lastAttempt(after).provider === lease.provider;
-  if (keeps || uses) return null;
-  return {
-    provider: lease.provider,
-    credential: lease.credential,
-    model: "",
-    reason: "cancelled",
-    durationMs: null,
-    retryAt: null,
-  };
+/** Of the places that were left, those to be told of now. */
+export function dueToTell(task: Task, now: number): readonly LeftPlace[] {
+  return task.left.filter(({ tellAt }) => tellAt <= now);
+}
+
+/** When the next one is told of; null: none is left to be. */
+export function nextTellAt({ left }: Task): number | null {
+  return left.length === 0 ? null : Math.min(...left.map(({ tellAt }) => tellAt));
+}
+
+/** The task without those that are free by themselves. */
+export function withoutEnded<Kind extends Task>(task: Kind, now: number): Kind {
+  return task.left.length > 0 && now >= placeEndsAt(task) ? { ...task, left: [] } : task;
+}
+
+/** Those that were told and not `heard` are told again, ever more seldom. */
+export function stillToTell(task: Task, heard: readonly number[], now: number): readonly LeftPlace[] {
+  if (task.left.length === 0) return task.left;
+  return task.left
+    .filter(({ stay }) => !heard.includes(stay))
+    .map((place) => {
+      if (place.tellAt > now) return place;
+      const wait = Math.min(Math.max((now - place.leftAt) * TELL_GROWTH, TELL_FIRST_MS), TELL_CAP_MS);
+      return { ...place, tellAt: now + Math.round(wait) };
+    });
 }

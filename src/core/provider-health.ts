@@ -47,6 +47,7 @@ export const UNKNOWN_HEALTH: Health = {
 
 export interface PlaceAsk {
   readonly task: string;
+  readonly stay: number;
   readonly tenant: string;
   readonly credentials: readonly string[];
   readonly since: number;
@@ -85,8 +86,8 @@ export interface Known {
 }
 
 export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, limits: SlotLimits, now: number): Answer {
-  // Asked for again with other credentials, it has left the one it had, and the word of that was lost.
-  if (mine !== null && ask.credentials.includes(mine.credential)) return { kind: "kept", lease: mine };
+  // Asked for again for another stay or with other credentials, it has left the one it had, and the word of that was lost.
+  if (mine !== null && mine.stay === ask.stay && ask.credentials.includes(mine.credential)) return { kind: "kept", lease: mine };
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });
 
   if (health.isHeld) return refused(now + HOLD_LOOK_MS * (1 + jitterOf(ask.task)));
@@ -98,8 +99,8 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   const turn = turnOf(ask, { leases, line, turnover: health.turnover }, limits, now);
   if (turn.kind === "later") return { kind: "refused", until: turn.backAt, turn };
   const credential = leastUsed(good, leases) ?? "";
-  const { task, tenant, until } = ask;
-  return { kind: "granted", lease: { task, tenant, credential, grantedAt: now, until } };
+  const { task, stay, tenant, until } = ask;
+  return { kind: "granted", lease: { task, stay, tenant, credential, grantedAt: now, until } };
 }
 
 /** A task has left the place that it had. */

@@ -5,6 +5,8 @@ import { jitterOf } from "./backoff.ts";
 
 export interface HeldLease {
   readonly task: string;
+  /** Which of the task's stays it is for. */
+  readonly stay: number;
   readonly tenant: string;
   readonly credential: string;
   readonly grantedAt: number;

@@ -1,7 +1,8 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff } from "./backoff.ts";
-import { hasUntoldNews, untoldNews, type News } from "./news.ts";
+import { dueToTell, nextTellAt, withoutEnded, withoutPlace } from "./left-place.ts";
+import { untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
 import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
@@ -10,6 +11,7 @@ import type {
   Attempt,
   CompletedTask,
   FailedTask,
+  LeftPlace,
   QueuedTask,
   RunningTask,
   SettlingTask,
@@ -22,14 +24,17 @@ export type Effect =
   | { kind: "none" }
   /** Fetch its images, for a wire that inlines them. */
   | { kind: "prepare"; task: QueuedTask }
-  /** Ask the provider's health for a place. */
+  /** Ask the provider's health for a place; that it is asked is on record. */
   | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask }
   | { kind: "submit"; attempt: Attempt; task: SubmittingTask }
   | { kind: "poll"; provider: string; task: RunningTask }
   | { kind: "cancel"; provider: string; task: RunningTask }
+  /** Tell providers' health of places that the task has left. */
+  | { kind: "release"; left: readonly LeftPlace[]; task: Task }
   /** Tell the tenant's events object. */
   | { kind: "announce"; news: readonly News[]; task: Task }
   | { kind: "store"; provider: string; task: StoringTask }
+  /** Charge or release, and give back what place there is, whoever was told of it already. */
   | { kind: "settle"; task: SettlingTask }
   | { kind: "purge"; task: CompletedTask | FailedTask };
 
@@ -40,6 +45,7 @@ const LAST_POLL_RETRY_MS = 30_000;
 /** Longer than any image may take to be fetched. */
 const PREPARE_MS = 90_000;
 const LEASE_MS = 10_000;
+const RELEASE_MS = 10_000;
 const RESUBMIT_CAP_MS = 30_000;
 const CANCEL_RETRY_MS = 5_000;
 const SETTLE_CAP_MS = 60_000;
@@ -59,9 +65,17 @@ export interface Begun {
 /** The same for what follows in the same wake. `again` null: the look that is armed already stays. */
 export type FollowUp = Omit<Begun, "again"> & { readonly again: number | null };
 
-export function begin(task: Task, now: number, routes: readonly Route[]): Begun {
+export function begin(stored: Task, now: number, routes: readonly Route[]): Begun {
+  const begun = beginStep(withoutEnded(stored, now), now, routes);
+  const tellAt = nextTellAt(begun.task) ?? Infinity;
+  return tellAt > now ? { ...begun, again: Math.min(begun.again, tellAt) } : begun;
+}
+
+function beginStep(task: Task, now: number, routes: readonly Route[]): Begun {
   switch (task.status) {
     case "queued":
+      // A place is given back before another is asked for.
+      if (dueToTell(task, now).length > 0) return beginRelease(task, now, dueAt(task));
       return now < dueAt(task) ? waiting(task, now, dueAt(task)) : beginSubmit(task, now, routes);
     case "submitting":
       return beginAgain(task, now, routes);
@@ -85,14 +99,11 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
 export function followUp(task: Task, step: Effect, now: number, routes: readonly Route[]): FollowUp | null {
   if (step.kind === "announce" || (step.kind === "settle" && task.status === "settling")) return null;
   if (task.status === "settling") return beginSettle(task, now);
+  if (dueToTell(task, now).length > 0) return { ...beginRelease(task, now, now), again: null };
+  if (task.status === "queued" && step.kind === "release") return begin(task, now, routes);
   if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
   const news = untoldNews(task);
   return news.length === 0 ? null : { task, effect: { kind: "announce", news, task }, again: null };
-}
-
-/** Whether what is due next is done in this very wake. */
-export function isFollowedUp(task: Task, step: Effect): boolean {
-  return task.status === "settling" || hasUntoldNews(task) || (task.status === "queued" && hasMoved(task, step));
 }
 
 /** Whether the step has brought a queued task further, so that the next one may begin at once. */
@@ -101,7 +112,7 @@ function hasMoved(task: QueuedTask, step: Effect): boolean {
     case "prepare":
       return task.images !== null;
     case "lease":
-      return task.lease !== null || task.waits.some(({ provider }) => provider === step.provider);
+      return (task.place?.lease ?? null) !== null || task.waits.some(({ provider }) => provider === step.provider);
     case "poll":
     case "store":
       return true;
@@ -136,9 +147,16 @@ export function isCancelled(task: Task): boolean {
 
 /** Nothing is due; what has happened meanwhile is told. */
 function waiting(task: Task, now: number, until: number): Begun {
+  if (dueToTell(task, now).length > 0) return beginRelease(task, now, until);
   const news = untoldNews(task);
   if (news.length === 0) return { task, effect: { kind: "none" }, again: until };
   return { task, effect: { kind: "announce", news, task }, again: Math.min(until, repeatAt(task.since, now, ANNOUNCE_CAP_MS)) };
+}
+
+function beginRelease(task: Task, now: number, until: number): Begun {
+  const left = dueToTell(task, now);
+  const again = until > now ? Math.min(until, now + RELEASE_MS) : now + RELEASE_MS;
+  return { task, effect: { kind: "release", left, task }, again };
 }
 
 /** The wish stays on record until the provider has answered; a deadline ends it like everything else. */
@@ -159,9 +177,12 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
     return { task, effect: { kind: "prepare", task }, again: now + PREPARE_MS };
   }
-  const lease = task.lease?.provider === route.provider ? task.lease : null;
+  const here = task.place === null || task.place.provider === route.provider ? task : leaving(task, now);
+  const lease = here.place?.lease ?? null;
   if (route.leased && lease === null) {
-    return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: now + LEASE_MS };
+    const asking = here.place === null ? askingAt(here, route.provider) : here;
+    const effect: Effect = { kind: "lease", provider: route.provider, model, credentials, task: asking };
+    return { task: asking, effect, again: now + LEASE_MS };
   }
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
@@ -177,8 +198,18 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     costCents: route.costCents,
     outcome: "open",
   };
-  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...forgetful(task.attempts), attempt] };
+  const submitting: SubmittingTask = { ...moved(here, "submitting", now), attempts: [...forgetful(here.attempts), attempt] };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
+}
+
+/** The place that it had asked for elsewhere is not used. */
+function leaving(task: QueuedTask, now: number): QueuedTask {
+  return { ...task, ...withoutPlace(task, "cancelled", now) };
+}
+
+function askingAt(task: QueuedTask, provider: string): QueuedTask {
+  const stay = task.stays + 1;
+  return { ...task, stays: stay, place: { provider, stay, lease: null } };
 }
 
 /** The intent is on record and no answer is: we died in between, and the provider may be at work. */

@@ -1,5 +1,6 @@
 // When a task is looked at: what is due, what a provider asked for, and the last moments at which a step may still begin.
 import { backoff } from "./backoff.ts";
+import { nextTellAt } from "./left-place.ts";
 import { hasUntoldNews } from "./news.ts";
 import { nextPoll } from "./poll-schedule.ts";
 import { isTerminal, lastAttempt } from "./task.ts";
@@ -19,6 +20,11 @@ export function dueAt(task: QueuedTask | RunningTask): number {
 
 /** When to look again after a change, in unix milliseconds. */
 export function wakeAt(task: Task, now: number): number {
+  return Math.min(stepAt(task, now), Math.max(nextTellAt(task) ?? Infinity, now));
+}
+
+/** When the next step is due. */
+function stepAt(task: Task, now: number): number {
   // The end is told at once; what was not heard is told again with the next step.
   if (isTerminal(task) && hasUntoldNews(task)) return Math.min(now, task.expiresAt);
   switch (task.status) {

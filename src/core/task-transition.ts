@@ -3,6 +3,7 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
+import { stillToTell, withoutPlace } from "./left-place.ts";
 import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
@@ -28,7 +29,9 @@ export type TaskEvent =
   | { type: "part_stored"; upload: Upload }
   | { type: "stored"; video: StoredVideo }
   | { type: "store_failed"; retryAfterMs: number | null }
-  | { type: "settled" }
+  /** `heard`: the stays whose end the providers' health has on record. */
+  | { type: "settled"; heard: readonly number[] }
+  | { type: "released"; heard: readonly number[] }
   /** `passesOn`: the provider can be asked to stop. */
   | { type: "cancel"; passesOn: boolean }
   | { type: "cancel_answered"; answer: "stopping" | "too_late" }
@@ -78,11 +81,13 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
         // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
         const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
-        return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
+        const place = withoutPlace({ ...task, attempts }, event.reason, now);
+        return requeued({ ...moved(task, "queued", now), ...place, attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
       const attempts = closeAttempt(task, "refused", { reason: event.reason });
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
-      return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, event.reason);
+      const place = withoutPlace({ ...task, attempts }, event.reason, now);
+      return requeued({ ...moved(task, "queued", now), ...place, attempts }, now + NEXT_ROUTE_MS, event.reason);
     }
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
@@ -92,12 +97,15 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       return task.status === "queued" ? { ...task, images: event.images } : task;
     case "prepare_failed":
       return task.status === "queued" ? failing(task, event.reason, now) : task;
-    case "leased":
-      return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
+    case "leased": {
+      const { provider } = event.lease;
+      if (task.status !== "queued" || task.place?.provider !== provider) return task;
+      return { ...task, place: { ...task.place, lease: event.lease }, waits: without(task.waits, provider) };
+    }
     case "lease_refused": {
-      if (task.status !== "queued") return task;
+      if (task.status !== "queued" || task.place?.provider !== event.wait.provider) return task;
       const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return { ...task, lease: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+      return { ...task, place: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
     }
     case "still_running": {
       if (task.status !== "running") return task;
@@ -154,10 +162,14 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     }
     case "settled": {
       if (task.status !== "settling") return task;
-      const end = { since: laterOf(task, now), expiresAt: now + task.retentionMs };
+      const end = { since: laterOf(task, now), expiresAt: now + task.retentionMs, left: stillToTell(task, event.heard, now) };
       return task.outcome.kind === "completed"
         ? { ...moved(task, "completed", now), ...end, video: task.outcome.video, linkRevision: 0 }
         : { ...moved(task, "failed", now), ...end, reason: task.outcome.reason };
+    }
+    case "released": {
+      const left = stillToTell(task, event.heard, now);
+      return task.left.length === 0 ? task : { ...task, left };
     }
     case "cancel": // Only what no provider has seen can be taken back for certain.
       if (task.status === "queued") return failing(task, "cancelled", now);

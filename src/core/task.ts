@@ -8,7 +8,7 @@ import type { NewsType } from "./news.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
-export const TASK_SCHEMA = 2;
+export const TASK_SCHEMA = 3;
 
 export interface TaskSpec {
   readonly id: string;
@@ -84,12 +84,39 @@ export interface Wait {
   readonly startsAt?: number | null;
 }
 
-/** A place at a provider, held from before the submit until the task leaves it. */
+/** What a provider's health gives with a place. */
 export interface Lease {
   readonly provider: string;
   readonly credential: string;
   /** What the provider's last generations took; null: nothing is known. */
   readonly quantiles: Quantiles | null;
+}
+
+/** A place at a provider, from the moment it is asked for until the task leaves it. */
+export interface Place {
+  readonly provider: string;
+  /** Which of the task's stays it is for: late word of one is no word of another. */
+  readonly stay: number;
+  /** Null: it was asked for, and no answer was heard. It may be ours. */
+  readonly lease: Lease | null;
+}
+
+/** A place that the task has left, and what came of it there. It is told to the provider's health until that has heard of it. */
+export interface LeftPlace {
+  readonly provider: string;
+  readonly stay: number;
+  readonly credential: string;
+  /** The provider's name for it; empty where the task left before it was handed over. */
+  readonly model: string;
+  /** What is the matter; null: nothing, the provider did its part. */
+  readonly reason: AttemptReason | null;
+  /** Of a completed generation. */
+  readonly durationMs: number | null;
+  /** When a busy provider wants to be asked again; null: it did not say. */
+  readonly retryAt: number | null;
+  readonly leftAt: number;
+  /** When it is told, or told again. */
+  readonly tellAt: number;
 }
 
 /** A reference image that was fetched for a wire that inlines. */
@@ -120,7 +147,7 @@ export type Outcome =
 
 /**
  * `since`: when the status as tenants see it last changed. `timeline`: when it came into which state, the oldest first. `told`: the
- * news that the tenant's events object has on record.
+ * news that the tenant's events object has on record. `stays`: how many places it has asked for.
  */
 export type Common = TaskSpec & {
   readonly schema: typeof TASK_SCHEMA;
@@ -130,6 +157,9 @@ export type Common = TaskSpec & {
   readonly told: readonly NewsType[];
   /** The generation's images, once they were fetched for a wire that inlines them; null: they were not. */
   readonly images: readonly PreparedImage[] | null;
+  readonly stays: number;
+  readonly place: Place | null;
+  readonly left: readonly LeftPlace[];
 };
 
 type Watching = {
@@ -147,7 +177,6 @@ export type QueuedTask = Common & {
   readonly status: "queued";
   readonly notBefore: number;
   readonly waits: readonly Wait[];
-  readonly lease: Lease | null;
   readonly lastReason: FailureCode | null;
 };
 export type SubmittingTask = Common & { readonly status: "submitting" };
@@ -175,7 +204,7 @@ export type CompletedTask = Common & {
 export type FailedTask = Common & { readonly status: "failed"; readonly reason: FailureCode; readonly expiresAt: number };
 export type Task = QueuedTask | SubmittingTask | RunningTask | StoringTask | SettlingTask | CompletedTask | FailedTask;
 
-const QUEUED = { status: "queued", waits: [], lease: null, lastReason: null } as const;
+const QUEUED = { status: "queued", waits: [], lastReason: null } as const;
 
 export function startTask(spec: TaskSpec): QueuedTask {
   const { createdAt } = spec;
@@ -188,6 +217,9 @@ export function startTask(spec: TaskSpec): QueuedTask {
     timeline,
     told: [],
     images: null,
+    stays: 0,
+    place: null,
+    left: [],
     ...QUEUED,
     notBefore: createdAt,
   };

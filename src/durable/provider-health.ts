@@ -19,7 +19,7 @@ const LEASE = "lease/";
 export class ProviderHealth extends DurableObject<Cloudflare.Env> implements HealthPort {
   readonly #kv = this.ctx.storage.kv;
   readonly #name = this.ctx.id.name ?? "";
-  readonly #leases = new Map([...this.#kv.list<HeldLease>({ prefix: LEASE })].map(([, lease]) => [lease.task, lease]));
+  readonly #leases = new Map([...this.#kv.list<HeldLease>({ prefix: LEASE })].map(([, lease]) => [lease.task, stayed(lease)]));
   #health = ours(this.#kv.get<Health>(HEALTH));
   #line: Line = [];
 
@@ -52,8 +52,8 @@ export class ProviderHealth extends DurableObject<Cloudflare.Env> implements Hea
   async release(end: LeaseEnd): Promise<void> {
     this.#line = leave(this.#line, end.task);
     const lease = this.#leases.get(end.task);
-    // Told before, or ended by itself: what came of it was counted, or is too old to be.
-    if (lease === undefined) return;
+    // Told before, or ended by itself: what came of it was counted, or is too old to be. A later stay goes on.
+    if (lease === undefined || lease.stay !== end.stay) return;
     const now = Date.now();
     const after = afterStay(this.#health, lease, end, now);
     this.ctx.storage.transactionSync(() => {
@@ -110,6 +110,11 @@ export class ProviderHealth extends DurableObject<Cloudflare.Env> implements Hea
     this.#kv.delete(LEASE + task);
     this.#leases.delete(task);
   }
+}
+
+/** A release before stays had names gave their number to none. */
+function stayed(lease: HeldLease | Omit<HeldLease, "stay">): HeldLease {
+  return { stay: 0, ...lease };
 }
 
 /** What another release knew of a provider is soon learned again; what its operator wants is not. */

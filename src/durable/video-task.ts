@@ -2,13 +2,11 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { begin, cancelRefusal, followUp, isCancelled, isFollowedUp, type Effect, type FollowUp } from "../core/task-machine.ts";
-import { leftPlace } from "../core/left-place.ts";
+import { begin, cancelRefusal, followUp, isCancelled, type Effect, type FollowUp } from "../core/task-machine.ts";
 import { wakeAt } from "../core/task-schedule.ts";
 import { transition, type TaskEvent } from "../core/task-transition.ts";
 import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";
 import type { TaskPort } from "../ports.ts";
-import { giveBack } from "../service/ask-provider.ts";
 import { perform } from "../service/perform.ts";
 import { taskAlert, taskLog, taskUsage } from "../service/task-log.ts";
 import { within } from "../service/within.ts";
@@ -114,17 +112,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const now = Date.now();
     const after = transition(task, event, now) ?? task;
     if (after !== task) await this.#save(task, after, now);
-    await this.#giveBack([task, after]);
     return after !== task;
-  }
-
-  /** The place at the provider that a task has left. One that could not be given back is free again when its time is over. */
-  async #giveBack(states: readonly (Task | null)[]): Promise<void> {
-    for (const [index, before] of states.slice(0, -1).entries()) {
-      const after = states[index + 1] ?? null;
-      const left = before === null || after === null ? null : leftPlace(before, after, Date.now());
-      if (before !== null && left !== null) await giveBack(before.id, left, wire(this.env));
-    }
   }
 
   async tombstone(): Promise<boolean> {
@@ -154,9 +142,7 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
         await this.ctx.storage.setAlarm(Date.now() + PARKED_MS);
       } else {
         await this.#wake(task);
-        // While there is a task, there is another look: one row's read, against a task that nobody wakes again.
-        if (this.#task() !== null && (await this.ctx.storage.getAlarm()) === null)
-          await this.ctx.storage.setAlarm(Date.now() + SURPRISED_MS);
+        await this.#lookAgain();
       }
     } catch (error) {
       console.error(
@@ -171,43 +157,59 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     }
   }
 
+  /** While there is a task, there is another look, also where the alarm came and went while a step was under way. */
+  async #lookAgain(): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) !== null) return;
+    const task = this.#task();
+    if (task !== null) await this.ctx.storage.setAlarm(wakeAt(task, Date.now()));
+  }
+
   /** One step, and what follows from it at once: the money, where it ended the task, and the news of it. */
   async #wake(task: Task): Promise<void> {
     const house = wire(this.env);
-    let current: Task | null = task;
-    let armed: number | null = null;
-    for (let begun: FollowUp | null = begin(task, Date.now(), house.routes); current !== null && begun !== null;) {
+    let before: Task = task;
+    let begun: FollowUp | null = begin(task, Date.now(), house.routes);
+    let armed = begun.again;
+    await this.#save(task, begun.task, armed);
+    while (begun !== null && begun.effect.kind !== "none") {
       const startedAt = Date.now();
-      await this.#save(current, begun.task, begun.again);
-      armed = begun.again ?? armed;
-      if (begun.effect.kind === "none") return;
+      const { effect, task: during }: FollowUp = begun;
       // The intent must be on disk before money is spent on it.
       await this.ctx.storage.sync();
-      const effect: Effect = begun.effect;
-      const { event, note } = await perform(effect, house, async (partial) => {
-        await this.#apply(partial, armed, effect);
-      });
-      const after = await this.#apply(event, armed, effect);
-      await this.#giveBack([current, begun.task, after]);
-      house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
-      const alert = taskAlert([current, begun.task, after], note);
+      const { event, note } = await perform(begun.effect, house, async (partial) => this.#note(partial));
+      const { after, next } = await this.#advance(event, effect, armed);
+      house.telemetry.log("info", taskLog(during, effect, event, note, Date.now() - startedAt));
+      const alert = taskAlert([before, during, after], note);
       if (alert !== null) house.telemetry.alert(alert.kind, alert.entry);
       if (event.type === "settled" && after !== null) house.telemetry.usage(taskUsage(after));
-      current = after;
-      begun = after && followUp(after, effect, Date.now(), house.routes);
+      if (after === null) return;
+      before = after;
+      begun = next;
+      armed = next?.again ?? armed;
     }
   }
 
-  /** Reads again first: a cancel may have landed while we were away. */
-  async #apply(event: TaskEvent, armedFor: number | null, step: Effect): Promise<Task | null> {
+  /** What came of a step, and what is to follow from it, in one go: reads again first, as a cancel may have landed while we were away. */
+  async #advance(event: TaskEvent, step: Effect, armed: number | null): Promise<{ after: Task | null; next: FollowUp | null }> {
     const current = this.#task();
-    if (current === null) return null;
     const now = Date.now();
-    const next = transition(current, event, now);
-    if (next === null) await this.ctx.storage.deleteAll();
-    else if (next !== current)
-      await this.#save(current, next, keepsAlarm(next, event, step) ? armedFor : wakeAt(next, now), armedFor);
-    return next;
+    const after = current && transition(current, event, now);
+    if (current === null || after === null) {
+      if (current !== null) await this.ctx.storage.deleteAll();
+      return { after: null, next: null };
+    }
+    const next = followUp(after, step, now, wire(this.env).routes);
+    // Where a step changed nothing, and where the next follows at once, the alarm that was armed before it is the next look still.
+    const unarmed = after === current ? null : wakeAt(after, now);
+    await this.#save(current, next?.task ?? after, next === null ? unarmed : next.again, armed);
+    return { after, next };
+  }
+
+  /** Half-way through a step, whose alarm stays. */
+  async #note(event: TaskEvent): Promise<void> {
+    const current = this.#task();
+    const after = current && transition(current, event, Date.now());
+    if (current !== null && after !== null) await this.#save(current, after, null);
   }
 
   /** The one place that writes state and arms the alarm; it writes only what changed. `wake` null: the alarm stays as it is. */
@@ -229,9 +231,4 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
 /** A newer release's task is left to it. */
 function isOurs(task: Task): boolean {
   return task.schema <= TASK_SCHEMA;
-}
-
-/** Half-way through a step, and where the next follows at once, the alarm that was armed before the step is the next look still. */
-function keepsAlarm(next: Task, event: TaskEvent, step: Effect): boolean {
-  return event.type === "part_stored" || isFollowedUp(next, step);
 }

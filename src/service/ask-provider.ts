@@ -1,9 +1,8 @@
 // What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
-import type { Route } from "../core/routing.ts";
-import type { LeftPlace } from "../core/left-place.ts";
+import { placeEndsAt } from "../core/left-place.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import type { QueuedTask } from "../core/task.ts";
+import type { LeftPlace, QueuedTask } from "../core/task.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
@@ -27,17 +26,10 @@ export interface AskingHands {
   readonly callbackUrlOf: CallbackUrlOf;
 }
 
-export interface GivingHands {
-  readonly healthOf: HealthOf;
-  readonly routes: readonly Route[];
-}
-
 const SUBMIT_TIMEOUT_MS = 60_000;
 const POLL_TIMEOUT_MS = 30_000;
 const LEASE_TIMEOUT_MS = 5_000;
 const IMAGE_TIMEOUT_MS = 15_000;
-/** A place is given back by itself when the task must have ended. */
-const LEASE_GRACE_MS = 15 * 60_000;
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 
@@ -45,11 +37,12 @@ type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 export async function lease({ task, provider, model, credentials }: Of<"lease">, hands: AskingHands): Promise<Performed> {
   const ask = {
     task: task.id,
+    stay: task.stays,
     tenant: task.tenant,
     model,
     credentials,
     since: task.createdAt,
-    until: task.deadlineAt + LEASE_GRACE_MS,
+    until: placeEndsAt(task),
   };
   try {
     const reply = await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).acquire(ask, hands.limitsOf(provider)));
@@ -62,11 +55,17 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
   }
 }
 
-/** Best effort: what is not heard of here ends by itself, and its news of the provider's health is lost. */
-export async function giveBack(task: string, { provider, ...left }: LeftPlace, hands: GivingHands): Promise<void> {
-  if (!hands.routes.some((route) => route.provider === provider && route.leased)) return;
-  const end = { task, ...left };
-  await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release(end)).catch(() => undefined);
+/** The stays whose end the providers' health has heard of. Never throws. */
+export async function giveBack(
+  task: string,
+  left: readonly LeftPlace[],
+  { healthOf }: Pick<AskingHands, "healthOf">,
+): Promise<readonly number[]> {
+  const told = left.map(async ({ provider, leftAt: _, tellAt: _1, ...end }) => {
+    await within(LEASE_TIMEOUT_MS, async () => healthOf(provider).release({ task, ...end }));
+    return end.stay;
+  });
+  return (await Promise.allSettled(told)).flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
 }
 
 /** One after the other: an image may have 10 MB. What was fetched before is not fetched again. */

@@ -5,7 +5,7 @@ import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { lastAttempt, orphansOf } from "../core/task.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError } from "../core/upstream-errors.ts";
 import type { EventsOf, LedgerOf, Provider, ProviderOf, Settlement, VideoStore } from "../ports.ts";
-import { cancel, lease, poll, prepare, submit, type AskingHands } from "./ask-provider.ts";
+import { cancel, giveBack, lease, poll, prepare, submit, type AskingHands } from "./ask-provider.ts";
 import { nameOf, type Performed } from "./performed.ts";
 import { within } from "./within.ts";
 
@@ -32,6 +32,8 @@ export async function perform(effect: Busy, hands: Hands, checkpoint: Checkpoint
       return prepare(effect, hands);
     case "lease":
       return lease(effect, hands);
+    case "release":
+      return { event: { type: "released", heard: await giveBack(effect.task.id, effect.left, hands) } };
     case "submit":
       return submit(effect, hands.providerOf(effect.attempt), hands);
     case "poll":
@@ -98,14 +100,16 @@ function resumePoint({ upload }: StoringTask): { offset: number; validator: stri
     : null;
 }
 
-async function settle(task: SettlingTask, { videos, images, ledgerOf }: Hands): Promise<Performed> {
+async function settle(task: SettlingTask, { videos, images, ledgerOf, healthOf }: Hands): Promise<Performed> {
   const { outcome } = task;
+  // Beside the money, which does not wait for it.
+  const telling = giveBack(task.id, task.left, { healthOf });
   try {
     // What is left of a copy goes first, but never holds the credits up: the purge removes it once more.
     if (outcome.kind === "failed") await videos.remove(task.id, outcome.upload).catch(() => undefined);
     if (task.images !== null) await images.remove(task.id, task.images.length).catch(() => undefined);
     await ledgerOf(task.tenant, task.mode).resolve(task.id, settlementOf(task));
-    return { event: { type: "settled" } };
+    return { event: { type: "settled", heard: await telling } };
   } catch (error) {
     return { event: { type: "try_again" }, note: nameOf(error) };
   }

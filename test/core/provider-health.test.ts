@@ -9,11 +9,11 @@ import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
 const NO_LIMITS = { concurrency: null, perMinute: null };
 
 function anAsk(given: Partial<PlaceAsk> = {}): PlaceAsk {
-  return { task: "task-1", tenant: "Tenant01", credentials: ["KEY_1", "KEY_2"], since: T0, until: T0 + HOUR, ...given };
+  return { task: "task-1", stay: 1, tenant: "Tenant01", credentials: ["KEY_1", "KEY_2"], since: T0, until: T0 + HOUR, ...given };
 }
 
 function aLease(given: Partial<HeldLease> = {}): HeldLease {
-  return { task: "held-1", tenant: "Tenant01", credential: "KEY_1", grantedAt: T0, until: T0 + HOUR, ...given };
+  return { task: "held-1", stay: 1, tenant: "Tenant01", credential: "KEY_1", grantedAt: T0, until: T0 + HOUR, ...given };
 }
 
 function anEnd(given: Partial<PlaceEnd> = {}): PlaceEnd {

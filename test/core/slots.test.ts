@@ -7,7 +7,7 @@ import type { HeldLease, Line, SlotLimits, Turn, Turnover, Waiter } from "../../
 import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
 
 function aLease(given: Partial<HeldLease> = {}): HeldLease {
-  return { task: "held-1", tenant: "Tenant01", credential: "KEY_1", grantedAt: T0, until: T0 + HOUR, ...given };
+  return { task: "held-1", stay: 1, tenant: "Tenant01", credential: "KEY_1", grantedAt: T0, until: T0 + HOUR, ...given };
 }
 
 function aWaiter(given: Partial<Waiter> = {}): Waiter {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NEWS_TYPES } from "../../src/core/news.ts";
-import { begin, type Begun, type Effect } from "../../src/core/task-machine.ts";
+import { begin, followUp, type Begun, type Effect } from "../../src/core/task-machine.ts";
 import { publicStatus } from "../../src/core/public-task.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
@@ -90,7 +90,11 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
     oneOf("try_again"),
   ),
   announce: fc.oneof(fc.record({ type: fc.constant("announced"), types: fc.constant(NEWS_TYPES) }), oneOf("try_again")),
-  settle: oneOf("settled", "settled", "try_again"),
+  settle: fc.oneof(
+    { weight: 2, arbitrary: fc.record({ type: fc.constant("settled"), heard: fc.subarray([1, 2, 3, 4]) }) },
+    oneOf("try_again"),
+  ),
+  release: fc.record({ type: fc.constant("released"), heard: fc.subarray([1, 2, 3, 4]) }),
   purge: oneOf("purged", "try_again"),
 };
 const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), cancelled, oneOf("abandon", "discard"));
@@ -127,7 +131,7 @@ function expectLawful(before: Task, after: Task, now: number): void {
   // Final is final: at most what is left of it goes sooner.
   if (isTerminal(before) && after !== before) {
     const expiresAt = (after as typeof before).expiresAt === before.expiresAt ? before.expiresAt : Math.min(before.expiresAt, now);
-    expect(after).toEqual({ ...before, expiresAt, told: after.told });
+    expect(after).toEqual({ ...before, expiresAt, told: after.told, left: after.left });
   }
   expect(after.told.slice(0, before.told.length), "what was told stays told").toEqual(before.told);
   expect(new Set(after.told).size, "and is told once").toBe(after.told.length);
@@ -261,6 +265,7 @@ const LONGEST_MS = {
   store: 6 * MINUTE,
   settle: SECOND,
   announce: 5 * SECOND,
+  release: 5 * SECOND,
 };
 
 const trouble: fc.Arbitrary<Trouble> = fc.record({
@@ -351,6 +356,12 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     if (next !== task && event.type !== "part_stored") alarm = wakeAt(next, now);
     task = next;
     statuses.add(task.status);
+    // What it has left is told in the same wake.
+    const release = followUp(task, effect, now, routes)?.effect;
+    if (release?.kind !== "release") continue;
+    now += Math.round(LONGEST_MS.release * current.slowness);
+    task = transition(task, answerTo(release, current, fault?.ledgerDown ?? false), now) ?? task;
+    alarm = wakeAt(task, now);
   }
   return { task, endedAt: now, troubledUntil, wakes, statuses, mostAttempts };
 }
@@ -359,7 +370,9 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
 function answerTo(effect: Exclude<Effect, { kind: "none" | "purge" }>, world: World, isDown: boolean): TaskEvent {
   switch (effect.kind) {
     case "settle":
-      return { type: isDown ? "try_again" : "settled" };
+      return isDown ? { type: "try_again" } : { type: "settled", heard: effect.task.left.map(({ stay }) => stay) };
+    case "release":
+      return { type: "released", heard: isDown ? [] : effect.left.map(({ stay }) => stay) };
     case "announce":
       return isDown ? { type: "try_again" } : { type: "announced", types: NEWS_TYPES };
     case "cancel":

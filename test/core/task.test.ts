@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
-import { leftPlace } from "../../src/core/left-place.ts";
+import { placeEndsAt } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
+import { begin, cancelRefusal, followUp, STORE_TRIES, type Effect } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
 import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   aGeneration,
+  aPlace,
   anAttempt,
   anUpload,
   aRoute,
@@ -45,7 +46,8 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   part_stored: { type: "part_stored", upload: anUpload() },
   stored: { type: "stored", video: aVideo() },
   store_failed: { type: "store_failed", retryAfterMs: null },
-  settled: { type: "settled" },
+  settled: { type: "settled", heard: [] },
+  released: { type: "released", heard: [1] },
   cancel: { type: "cancel", passesOn: false },
   cancel_answered: { type: "cancel_answered", answer: "stopping" },
   announced: { type: "announced", types: ["video.created"] },
@@ -77,7 +79,7 @@ function lastOrphan(task: TaskOf<"settling">): Attempt | null {
 }
 
 function likely(status: Task["status"]): Task {
-  return aTask({ status });
+  return status === "queued" ? aTask({ stays: 1, place: aPlace({ lease: null }) }) : aTask({ status });
 }
 
 /** The task after an event that must leave it there. */
@@ -107,8 +109,9 @@ describe("startTask", () => {
   it("queues what was asked for, due at once and not yet tried", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
-    const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lease: null, lastReason: null };
-    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: 2, since: T0, status: "queued", notBefore: T0 });
+    const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lastReason: null };
+    const places = { stays: 0, place: null, left: [] };
+    expect(startTask(spec)).toEqual({ ...spec, ...fresh, ...places, schema: 3, since: T0, status: "queued", notBefore: T0 });
   });
 });
 
@@ -898,7 +901,6 @@ describe("news", () => {
     const running = after({ ...aTask({ status: "submitting" }), ...untold }, EVENTS.submitted, T0 + SECOND);
     const step = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) } as const;
     expect(followUp(running, step, T0 + SECOND, ROUTES)).toMatchObject({ effect: { kind: "announce" }, again: null });
-    expect(isFollowedUp(running, step)).toBe(true);
   });
 
   it("never keeps a poll waiting", () => {
@@ -992,55 +994,133 @@ describe("a place at a provider", () => {
     });
   });
 
+  it("is on record before it is asked for, and is the same one when it is asked for again", () => {
+    expect(ask.task).toMatchObject({ stays: 1, place: { provider: "alpha", stay: 1, lease: null } });
+    expect(begin(ask.task, T0 + 10 * SECOND, [leased])).toMatchObject({ task: ask.task, effect: { kind: "lease" } });
+  });
+
   it("is taken in the same wake, and tells how long things take there", () => {
-    const queued = after(aTask(), { type: "leased", lease }, T0);
-    expect(isFollowedUp(queued, step)).toBe(true);
-    expect(followUp(queued, step, T0, [leased])?.effect).toMatchObject({
+    const queued = after(ask.task, { type: "leased", lease }, T0);
+    const next = followUp(queued, step, T0, [leased]);
+    expect(next?.effect).toMatchObject({
       kind: "submit",
       attempt: { credential: "ALPHA_KEY", latency: { medianMs: 100 * SECOND, quantiles }, overdueAt: T0 + 380 * SECOND },
     });
+    expect(next?.task.place, "and held").toEqual({ provider: "alpha", stay: 1, lease });
   });
 
   it("that is refused lets another provider have its turn at once, or waits", () => {
     const wait = { provider: "alpha", until: T0 + MINUTE, position: 7 };
-    const queued = after(aTask(), { type: "lease_refused", wait }, T0);
+    const queued = after(ask.task, { type: "lease_refused", wait }, T0);
     const beta = aRoute({ provider: "beta", priority: 2, leased: true });
-    expect(followUp(queued, step, T0, [leased, beta])?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    const next = followUp(queued, step, T0, [leased, beta]);
+    expect(next?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    expect(next?.task, "there is nothing to give back").toMatchObject({ place: { provider: "beta", stay: 2 }, left: [] });
     expect(followUp(queued, step, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + MINUTE });
   });
 
   it("is never refused into the past, so that there is no hot loop", () => {
-    const queued = after(aTask(), { type: "lease_refused", wait: { provider: "alpha", until: 0, position: null } }, T0);
+    const queued = after(ask.task, { type: "lease_refused", wait: { provider: "alpha", until: 0, position: null } }, T0);
     expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
   });
 
+  const place = aPlace();
+  const told = { provider: "alpha", stay: 1, credential: "ALPHA_KEY", model: "alpha-veo3", retryAt: null };
+
   it("is left with what came of it", () => {
-    const running = aTask({ status: "running" });
-    const place = { provider: "alpha", credential: "ALPHA_KEY", model: "alpha-veo3", retryAt: null };
+    const running = aTask({ status: "running", place });
     const storing = after(running, EVENTS.succeeded, T0 + 40 * SECOND);
-    const done = after(storing, EVENTS.stored, T0 + 50 * SECOND);
-    expect(leftPlace(storing, done, T0 + 50 * SECOND)).toEqual({ ...place, reason: null, durationMs: expect.any(Number) });
-    expect(leftPlace(storing, done, T0 + 50 * SECOND)?.durationMs).toBeLessThanOrEqual(40 * SECOND);
+    expect(storing.place).toEqual(place);
+    const [done] = after(storing, EVENTS.stored, T0 + 50 * SECOND).left;
+    const at = { leftAt: T0 + 50 * SECOND, tellAt: T0 + 50 * SECOND };
+    expect(done).toEqual({ ...told, ...at, reason: null, durationMs: expect.any(Number) });
+    expect(done?.durationMs).toBeLessThanOrEqual(40 * SECOND);
     const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
-    expect(leftPlace(running, queued, T0 + MINUTE)).toEqual({ ...place, reason: "upstream_rejected", durationMs: null });
-    const submitting = aTask({ status: "submitting" });
-    expect(leftPlace(submitting, after(submitting, BUSY, T0), T0)).toMatchObject({ reason: "rate_limited" });
-    expect(leftPlace(submitting, after(submitting, REFUSED_BY_ROUTE, T0), T0), "a clear no is healthy").toMatchObject({
-      reason: null,
-    });
-    const lost = after(submitting, EVENTS.submit_unknown, T0);
-    expect(leftPlace(submitting, lost, T0)).toMatchObject({ reason: "upstream_ambiguous" });
-    expect(leftPlace(running, running, T0)).toBeNull();
-    expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
+    expect(queued).toMatchObject({ place: null, left: [{ ...told, reason: "upstream_rejected", durationMs: null }] });
+    const submitting = aTask({ status: "submitting", place });
+    expect(after(submitting, BUSY, T0).left).toMatchObject([{ reason: "rate_limited", retryAt: expect.any(Number) }]);
+    expect(after(submitting, REFUSED_BY_ROUTE, T0).left, "a clear no is healthy").toMatchObject([{ reason: null }]);
+    expect(after(submitting, EVENTS.submit_unknown, T0).left).toMatchObject([{ reason: "upstream_ambiguous" }]);
+    expect(after(submitting, EVENTS.submitted, T0)).toMatchObject({ place, left: [] });
   });
 
   it("is left unused by a task that is cancelled, or goes elsewhere, before its submit", () => {
-    const queued = aTask({ lease });
-    expect(leftPlace(queued, after(queued, EVENTS.cancel, T0), T0)).toMatchObject({ provider: "alpha", reason: "cancelled" });
-    const other = aTask({ lease: { ...lease, provider: "beta" } });
-    expect(leftPlace(queued, other, T0)).toMatchObject({ provider: "alpha" });
-    expect(leftPlace(queued, begin(queued, T0, [leased]).task, T0), "the submit uses it").toBeNull();
-    expect(leftPlace(aTask(), aTask({ status: "submitting" }), T0), "there was none").toBeNull();
+    const queued = aTask({ place, stays: 1 });
+    expect(after(queued, EVENTS.cancel, T0)).toMatchObject({ place: null, left: [{ provider: "alpha", reason: "cancelled" }] });
+    const elsewhere = begin(aTask({ place: aPlace({ provider: "beta" }), stays: 1 }), T0, [leased]);
+    expect(elsewhere.task).toMatchObject({ place: { provider: "alpha", stay: 2 }, left: [{ provider: "beta", stay: 1 }] });
+    expect(after(aTask(), EVENTS.cancel, T0).left, "there was none").toEqual([]);
+  });
+
+  it.each(["cancel", "abandon"] as const)("is given back by a task that %s ends while it asks for one", (type) => {
+    const ended = expectStatus(after(ask.task, EVENTS[type], T0 + SECOND), "settling");
+    expect(ended.left).toMatchObject([{ provider: "alpha", stay: 1, reason: "cancelled" }]);
+    const late = after(ended, { type: "leased", lease }, T0 + 2 * SECOND);
+    expect(late, "whatever the answer is").toBe(ended);
+    expect(followUp(late, step, T0 + 2 * SECOND, [leased])?.effect).toEqual({ kind: "settle", task: ended });
+  });
+
+  describe("that was left", () => {
+    const refused = after(aTask({ status: "submitting", place, stays: 1 }), BUSY, T0);
+    const submitted: Effect = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) };
+
+    it("is told of in the same wake, before another is asked for", () => {
+      const next = followUp(refused, submitted, T0, [leased]);
+      expect(next).toMatchObject({ task: refused, effect: { kind: "release", left: refused.left }, again: null });
+      const heard = after(refused, { type: "released", heard: [1] }, T0 + SECOND);
+      expect(heard.left).toEqual([]);
+      expect(begin(refused, T0 + MINUTE, [leased]).effect, "also after a crash").toMatchObject({ kind: "release" });
+      const beta = aRoute({ provider: "beta", leased: true });
+      const release = next?.effect as Effect;
+      expect(followUp(heard, release, T0 + SECOND, [leased, beta])?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+      expect(followUp(heard, release, T0, [beta]), "no sooner than it may").toMatchObject({ effect: { kind: "none" } });
+    });
+
+    it("keeps no task from its next step, and is told again until its time is over", () => {
+      let task = refused;
+      const waits: number[] = [];
+      let now = T0;
+      for (let tries = 0; tries < 60 && task.left.length > 0; tries++) {
+        task = after(task, { type: "released", heard: [] }, now) as TaskOf<"queued">;
+        const tellAt = task.left[0]?.tellAt ?? 0;
+        expect(begin(task, now, [leased]).effect.kind, "its next step").not.toBe("release");
+        expect(wakeAt(task, now)).toBeLessThanOrEqual(tellAt);
+        waits.push(tellAt - now);
+        now = tellAt;
+        if (now < placeEndsAt(task))
+          expect(
+            begin({ ...task, waits: [{ provider: "alpha", until: DEADLINE, position: 1 }] }, now, [leased]).effect,
+          ).toMatchObject({ kind: "release" });
+        else task = begin(task, now, []).task as TaskOf<"queued">;
+      }
+      expect(task.left).toEqual([]);
+      expect(now).toBeLessThan(placeEndsAt(task) + 2 * MINUTE);
+      expect(waits.slice(0, 3)).toEqual([2 * SECOND, 2 * SECOND, 2 * SECOND]);
+      expect(Math.max(...waits)).toBe(MINUTE);
+    });
+
+    it("is told of with the end, which does not wait until it was heard", () => {
+      const ended = after(aTask({ status: "running", place }), EVENTS.abandon, T0);
+      const settle = begin(ended, T0, []).effect;
+      expect(settle.kind).toBe("settle");
+      expect(after(ended, { type: "settled", heard: [1] }, T0)).toMatchObject({ status: "failed", left: [] });
+      const unheard = after(ended, EVENTS.settled, T0 + SECOND);
+      expect(unheard).toMatchObject({ status: "failed", left: [{ stay: 1, tellAt: T0 + 3 * SECOND }] });
+      expect(wakeAt(unheard, T0 + SECOND)).toBe(T0 + 3 * SECOND);
+      expect(begin(unheard, T0 + 3 * SECOND, []).effect).toMatchObject({ kind: "release" });
+      const heard = after(unheard, EVENTS.released, T0 + 4 * SECOND);
+      expect(wakeAt(heard, T0 + 4 * SECOND)).toBe((heard as TaskOf<"failed">).expiresAt);
+    });
+
+    it("puts off no poll, and is told of beside it", () => {
+      const left = after(refused, { type: "released", heard: [] }, T0).left;
+      const running = aTask({ status: "running", left });
+      const begun = begin(running, T0 + SECOND, [leased]);
+      expect(begun.effect.kind).toBe("poll");
+      expect(begun.again).toBe(left[0]?.tellAt);
+      const now = T0 + 2 * SECOND;
+      expect(followUp(running, begun.effect, now, [leased])?.effect.kind).toBe("release");
+    });
   });
 });
 

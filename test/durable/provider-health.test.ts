@@ -39,6 +39,7 @@ const NO_LIMITS: ProviderLimits = { concurrency: null, perMinute: null };
 async function acquire(task: string, limits: ProviderLimits = NO_LIMITS, given: Partial<LeaseAsk> = {}): Promise<LeaseReply> {
   const ask = {
     task,
+    stay: 1,
     tenant: "Tenant01",
     model: "alpha-veo3",
     credentials: ["KEY_1"],
@@ -49,7 +50,7 @@ async function acquire(task: string, limits: ProviderLimits = NO_LIMITS, given: 
 }
 
 async function release(task: string, given: Partial<LeaseEnd> = {}): Promise<void> {
-  const end = { credential: "KEY_1", model: "alpha-veo3", reason: null, durationMs: null, retryAt: null };
+  const end = { stay: 1, credential: "KEY_1", model: "alpha-veo3", reason: null, durationMs: null, retryAt: null };
   await health().release({ task, ...end, ...given });
 }
 
@@ -150,6 +151,38 @@ describe("a place", () => {
     await acquire("task-2", upTo(1));
     await release("task-2", { reason: "timeout" });
     expect(await health().view()).toMatchObject({ leases: 1, waiting: 0 });
+  });
+});
+
+describe("a later stay of the same task", () => {
+  it("is not ended by late word of an earlier one", async () => {
+    await acquire("task-1", upTo(1));
+    await release("task-1");
+    await acquire("task-1", upTo(1), { stay: 2 });
+    await release("task-1", { reason: "timeout" });
+    expect(await health().view()).toMatchObject({ leases: 1 });
+    await release("task-1", { stay: 2 });
+    expect(await health().view()).toMatchObject({ leases: 0 });
+  });
+
+  it("has a place of its own where nothing was heard of the earlier one's end, and takes up no second one", async () => {
+    await acquire("task-1", upTo(2));
+    pass(MINUTE);
+    expect(await acquire("task-1", upTo(2), { stay: 2 })).toMatchObject({ kind: "granted" });
+    expect(await health().view()).toMatchObject({ leases: 1 });
+    expect(await stored()).toEqual([["lease/task-1", expect.objectContaining({ stay: 2, grantedAt: Date.now() })]]);
+  });
+
+  it("is told from one that was had under a release in which stays had no numbers", async () => {
+    await runInDurableObject(stub(), (_object, { storage }) => {
+      const lease = { task: "task-1", tenant: "Tenant01", credential: "KEY_1", grantedAt: Date.now(), until: Date.now() + HOUR };
+      storage.kv.put("lease/task-1", lease);
+    });
+    await evictDurableObject(stub());
+    await release("task-1");
+    expect(await health().view()).toMatchObject({ leases: 1 });
+    await release("task-1", { stay: 0 });
+    expect(await health().view()).toMatchObject({ leases: 0 });
   });
 });
 

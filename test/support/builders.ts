@@ -8,6 +8,7 @@ import {
   ANY_ROUTE,
   TASK_SCHEMA,
   type Attempt,
+  type Place,
   type StoredVideo,
   type Task,
   type TaskSpec,
@@ -67,6 +68,12 @@ export function anAttempt(given: Partial<Attempt> = {}): Attempt {
   };
 }
 
+/** The first place that the task asked for, at the provider of its attempt, and got. */
+export function aPlace(given: Partial<Place> = {}): Place {
+  const { provider = "alpha" } = given;
+  return { provider, stay: 1, lease: { provider, credential: `${provider.toUpperCase()}_KEY`, quantiles: null }, ...given };
+}
+
 export function aVideo(given: Partial<StoredVideo> = {}): StoredVideo {
   return { bytes: 146_831, durationMs: 8_000, width: 1_280, height: 720, ...given };
 }
@@ -86,11 +93,14 @@ const COMMON = {
   // Nobody is to be told of anything, unless a test says so.
   told: NEWS_TYPES,
   images: null,
+  stays: 0,
+  place: null,
+  left: [],
 } as const;
 const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0 } as const;
 
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
-  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lease: null, lastReason: null },
+  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lastReason: null },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
   running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },

@@ -54,14 +54,14 @@ async function ask(method: Method, path: string, body?: unknown, headers?: Recor
 
 async function acquire(task: string, concurrency: number | null = null): Promise<LeaseReply> {
   const now = Date.now();
-  const rest = { tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now, until: now + HOUR };
+  const rest = { stay: 1, tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now, until: now + HOUR };
   return wire(env)
     .healthOf("up")
     .acquire({ task, ...rest }, { concurrency, perMinute: null });
 }
 
 async function release(task: string, given: Partial<LeaseEnd> = {}): Promise<void> {
-  const end = { credential: "UP_KEY", model: "v3", reason: null, durationMs: null, retryAt: null };
+  const end = { stay: 1, credential: "UP_KEY", model: "v3", reason: null, durationMs: null, retryAt: null };
   await wire(env)
     .healthOf("up")
     .release({ task, ...end, ...given });
