@@ -140,7 +140,7 @@ describe("KV's copies", () => {
     expect(await published()).toBe(20);
     vi.setSystemTime(Date.now() + 1_000);
     expect((await ledgerOf(owner).reserve(await ask(owner))).ok).toBe(false);
-    await vi.waitFor(async () => expect(await published()).toBe(0));
+    await vi.waitFor(async () => expect(await published()).toBe(0), { timeout: 20_000 });
   });
 });
 
