@@ -976,6 +976,39 @@ describe("another provider", () => {
     const attempts = [anAttempt({ outcome: "abandoned", reason: "timeout" }), anAttempt({ provider: "beta" })];
     expect(orphansOf(aTask({ status: "settling", attempts }))).toHaveLength(1);
   });
+
+  it.each(["upstream_invalid_result", "upstream_asset_expired"] as const)(
+    "is told apart from what was paid for and was no use: %s is an orphan, whatever becomes of the task",
+    (reason) => {
+      const useless = anAttempt({ outcome: "failed", reason, costCents: 40 });
+      const running = aTask({ status: "running", attempts: [anAttempt({ costCents: 40 })] });
+      const queued = after(running, { type: "provider_failed", reason }, T0 + MINUTE);
+      const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, reason);
+      expect(orphansOf(alone), "nobody else was there").toEqual([{ attempt: useless, reason }]);
+      const done = aTask({ status: "settling", attempts: [useless, anAttempt({ provider: "beta" })] });
+      expect(orphansOf(done), "another one made it").toEqual([{ attempt: useless, reason }]);
+    },
+  );
+
+  it("owes nothing to one that says that it failed", () => {
+    const attempts = [anAttempt({ outcome: "failed", reason: "upstream_rejected" }), anAttempt({ provider: "beta" })];
+    expect(orphansOf(aTask({ status: "settling", attempts }))).toEqual([]);
+  });
+
+  it("leaves one orphan for each that was given up, when the deadline, an operator or a closed tenant ends the task", () => {
+    const abandoned = anAttempt({ outcome: "abandoned", reason: "timeout" });
+    const queued = aTask({ attempts: [abandoned], lastReason: "timeout" });
+    const running = aTask({ status: "running", attempts: [abandoned, anAttempt({ provider: "beta" })] });
+    const reasons = (task: Task): string[] =>
+      orphansOf(expectStatus(task, "settling")).map(({ attempt, reason }) => `${attempt.provider} ${reason}`);
+    expect(reasons(begin(queued, DEADLINE, ROUTES).task)).toEqual(["alpha timeout"]);
+    expect(reasons(after(queued, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout"]);
+    expect(reasons(after({ ...running, lastPoll: true }, EVENTS.still_running, DEADLINE))).toEqual([
+      "alpha timeout",
+      "beta timeout",
+    ]);
+    expect(reasons(after(running, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout", "beta cancelled"]);
+  });
 });
 
 describe("a place at a provider", () => {
