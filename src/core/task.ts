@@ -231,6 +231,14 @@ export function orphansOf({ outcome, attempts }: SettlingTask): Orphan[] {
   return isOwed ? [...onTheWay, { attempt: last, reason: outcome.reason }] : onTheWay;
 }
 
+/** What it cost the operator, in US cents; null: of one of them it is not known. */
+export function costCentsOf(orphans: readonly Orphan[]): number | null {
+  return orphans.reduce<number | null>(
+    (sum, { attempt: { costCents } }) => (sum === null || costCents === null ? null : sum + costCents),
+    0,
+  );
+}
+
 export function lastAttempt(task: Task): Attempt {
   const attempt = task.attempts.at(-1);
   if (attempt === undefined) throw new Error(`a ${task.status} task has no attempt`);

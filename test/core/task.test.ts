@@ -6,7 +6,7 @@ import { publicTask } from "../../src/core/public-task.ts";
 import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { costCentsOf, lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   aGeneration,
   anAttempt,
@@ -805,6 +805,12 @@ describe("orphanOf", () => {
   ])("names nothing for a task that was %s", (_, task) => {
     expect(lastOrphan(task)).toBeNull();
   });
+});
+
+it("adds up what orphans cost, and does not guess", () => {
+  const orphan = (costCents: number | null) => ({ attempt: anAttempt({ costCents }), reason: "timeout" }) as const;
+  expect(costCentsOf([orphan(40), orphan(2.5)])).toBe(42.5);
+  expect(costCentsOf([orphan(40), orphan(null)])).toBeNull();
 });
 
 describe("lastAttempt", () => {
