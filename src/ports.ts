@@ -338,6 +338,8 @@ export interface OrphanView {
   readonly provider: string;
   readonly model: string;
   readonly reason: string;
+  /** What it cost the operator, in US cents; null: not known. */
+  readonly costCents: number | null;
   readonly writtenOff: { readonly at: number; readonly reason: string } | null;
 }
 

@@ -92,6 +92,8 @@ export interface Orphan {
   readonly provider: string;
   readonly model: string;
   readonly reason: string;
+  /** US cents; null: not known. */
+  readonly cost_cents: number | null;
   readonly written_off: { readonly at: number; readonly reason: string } | null;
 }
 
