@@ -62,6 +62,8 @@ export interface Upstream {
   /** Where the work is done, and where its results are put, for wires that want to be told (Vertex). */
   readonly region: string | null;
   readonly storageUri: string | null;
+  /** What it signs its callbacks with, where that is a secret shared with the operator; any of them may have been used. */
+  readonly callbackSecrets: readonly string[];
 }
 
 /** What a wire can and cannot do. */

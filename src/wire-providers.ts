@@ -119,6 +119,7 @@ function adaptersOf(settings: ProviderSettings, local: boolean): ReadonlyMap<str
         honoursIdempotencyKey: settings.honours_idempotency_key,
         region,
         storageUri: settings.storage_uri ?? null,
+        callbackSecrets: settings.callbackSecrets,
       }),
     ]),
   );

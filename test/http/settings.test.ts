@@ -94,6 +94,30 @@ describe("a bad setting is named, its value never", () => {
         "UP_KEY begins with { and is no service",
       ]),
     ),
+    ["PROVIDERS.0.callback_secret", providers({ kind: "replicate", callback_secret: canary }), "the name of a secret"],
+    ["PROVIDERS.0.callback_secret", providers({ kind: "replicate", callback_secret: "HOOK_KEY" }), "HOOK_KEY is not set"],
+    ...[
+      "canary-key",
+      "whsec_",
+      "whsec_canary-key",
+      "whsec_AAAA",
+      `${btoa("canary-key".repeat(3))}`,
+      `whsec_${btoa("canary-key".repeat(3))}\n`,
+    ].map((HOOK_KEY): [string, Record<string, unknown>, string] => [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind: "replicate", callback_secret: "HOOK_KEY" }), HOOK_KEY },
+      "HOOK_KEY is not what replicate signs with",
+    ]),
+    [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind: "openrouter", callback_secret: "HOOK_KEY" }), HOOK_KEY: "canary-key with a newline\n" },
+      "HOOK_KEY is not what openrouter signs with",
+    ],
+    ...["seed-style", "openai-style", "gemini", "veo", "fal"].map((kind): [string, Record<string, unknown>, string] => [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind, callback_secret: "HOOK_KEY" }), HOOK_KEY: "canary-key" },
+      `${kind} signs no callbacks with a secret`,
+    ]),
     ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
     ["PROVIDERS.0.priority", providers({ priority: -1 })],
     ["PROVIDERS.0", providers({ canary: 1 })],
@@ -181,6 +205,17 @@ describe("a good setting", () => {
       expect(problemsOf(providers({ base_url }))).toHaveLength(1);
     },
   );
+
+  it.each([
+    ["replicate", `whsec_${btoa("the secret of an account")}`],
+    ["openrouter", "a-secret-of-a-workspace"],
+  ])("%s has the secrets that its callbacks are signed with", (kind, value) => {
+    const secretsOf = (callback_secret: unknown): unknown => {
+      const settings = { ...GOOD, ...providers({ kind, callback_secret }), FIRST: value, SECOND: value };
+      return parseSettings(settings).providers[0]?.callbackSecrets;
+    };
+    expect([secretsOf(undefined), secretsOf("FIRST"), secretsOf(["FIRST", "SECOND"])]).toEqual([[], [value], [value, value]]);
+  });
 
   it("knows demo keys in local runs only", () => {
     const keys = (["test", "live"] as const).map((mode) => makeApiKey(mode, "demo0000", new Uint8Array(64).fill(7)).text);
