@@ -26,6 +26,17 @@ const CALLBACK_SECRETS: Partial<Record<ProviderKind, { readonly form: RegExp; re
 };
 
 const secretName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY");
+/**
+ * Both at their longest are seven minutes: handed over just before its deadline, and polled for the last time after that, a task still
+ * has a minute in which the copy of its video may begin (STORING_GRACE_MS in core/task-schedule), and so ends within 15 minutes of its
+ * deadline. The alarm that is armed before a call may come due while it lasts: it waits for the step under way (VideoTask).
+ */
+export const timeoutsSetting = z.strictObject({
+  submit_seconds: z.number().min(5).max(300).default(60),
+  /** Of a cancel, too. */
+  poll_seconds: z.number().min(5).max(120).default(30),
+});
+
 const secretNames = z.union([secretName, z.array(secretName).min(1).max(20)]);
 const provider = z.strictObject({
   name: z
@@ -47,6 +58,7 @@ const provider = z.strictObject({
   concurrency: z.int().min(1).optional(),
   requests_per_minute: z.int().min(1).optional(),
   median_seconds: z.number().min(1).optional(),
+  timeouts: timeoutsSetting.prefault({}),
   /** A task that takes this many times the 95th percentile goes to another provider. */
   overdue_factor: z.number().min(1).max(100).optional(),
   /** What a video costs you there, in US cents, for the orphans' list. */

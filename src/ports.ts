@@ -76,6 +76,13 @@ export interface ProviderTraits {
   readonly idempotentCreate: boolean;
 }
 
+/** How long calls to a provider may take, before what they did counts as unknown. */
+export interface ProviderTimeouts {
+  readonly submitMs: number;
+  /** Of a cancel, too. */
+  readonly pollMs: number;
+}
+
 /** What came to a callback URL: a hint to look now, if it is from the provider. */
 export interface Callback {
   readonly headers: Headers;

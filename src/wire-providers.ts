@@ -2,8 +2,8 @@
 import type { Json } from "./core/json.ts";
 import type { ModelName } from "./core/models.ts";
 import type { Route } from "./core/routing.ts";
-import type { ProviderKind, ProviderSettings } from "./env-providers.ts";
-import type { Clock, Provider, ProviderLimits, ProviderOf, Upstream } from "./ports.ts";
+import { timeoutsSetting, type ProviderKind, type ProviderSettings } from "./env-providers.ts";
+import type { Clock, Provider, ProviderLimits, ProviderOf, ProviderTimeouts, Upstream } from "./ports.ts";
 import * as fal from "./providers/fal.ts";
 import * as gemini from "./providers/gemini.ts";
 import * as openaiStyle from "./providers/openai-style.ts";
@@ -70,11 +70,14 @@ const SIMULATED: Route = {
   costCents: null,
 };
 
+const DEFAULT_TIMEOUTS = timeoutsSetting.parse({});
+
 export interface ProviderTable {
   /** Every test key has the simulated provider and no other; live keys have what the operator configured. */
   readonly routes: readonly Route[];
   readonly providerOf: ProviderOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   /** Operations that cannot exist, by credential; empty where there is no such provider. */
   readonly probesOf: (provider: string) => ReadonlyMap<string, Json>;
 }
@@ -97,6 +100,10 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
     limitsOf(provider) {
       const { concurrency = null, perMinute = null } = limits.get(provider) ?? {};
       return { concurrency, perMinute };
+    },
+    timeoutsOf(provider) {
+      const { timeouts = DEFAULT_TIMEOUTS } = settings.find(({ name }) => name === provider) ?? {};
+      return { submitMs: timeouts.submit_seconds * 1000, pollMs: timeouts.poll_seconds * 1000 };
     },
     probesOf(provider) {
       const { kind, region = null, credentials = [] } = settings.find(({ name }) => name === provider) ?? {};

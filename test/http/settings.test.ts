@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { makeApiKey } from "../../src/core/api-key.ts";
 import { parseSettings, SettingsError } from "../../src/env.ts";
+import { providerTable } from "../../src/wire-providers.ts";
 
 const GOOD = { TASK_ID_SECRETS: "a-secret-for-ids", LINK_SECRETS: "k1:a-secret-for-links" };
 const PROVIDER = { name: "up", kind: "seed-style", base_url: "https://up.example/api/", api_key_secret: "UP_KEY" };
@@ -118,6 +119,12 @@ describe("a bad setting is named, its value never", () => {
       { ...providers({ kind, callback_secret: "HOOK_KEY" }), HOOK_KEY: "canary-key" },
       `${kind} signs no callbacks with a secret`,
     ]),
+    ["PROVIDERS.0.timeouts.submit_seconds", providers({ timeouts: { submit_seconds: 4 } }), "5"],
+    ["PROVIDERS.0.timeouts.submit_seconds", providers({ timeouts: { submit_seconds: 301 } }), "300"],
+    ["PROVIDERS.0.timeouts.poll_seconds", providers({ timeouts: { poll_seconds: 121 } }), "120"],
+    ["PROVIDERS.0.timeouts.poll_seconds", providers({ timeouts: { poll_seconds: "30" } })],
+    ["PROVIDERS.0.timeouts", providers({ timeouts: { canary: 1 } })],
+    ["PROVIDERS.0.timeouts", providers({ timeouts: 60 })],
     ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
     ["PROVIDERS.0.priority", providers({ priority: -1 })],
     ["PROVIDERS.0", providers({ canary: 1 })],
@@ -215,6 +222,21 @@ describe("a good setting", () => {
       return parseSettings(settings).providers[0]?.callbackSecrets;
     };
     expect([secretsOf(undefined), secretsOf("FIRST"), secretsOf(["FIRST", "SECOND"])]).toEqual([[], [value], [value, value]]);
+  });
+
+  it.each([
+    [undefined, { submitMs: 60_000, pollMs: 30_000 }],
+    [{}, { submitMs: 60_000, pollMs: 30_000 }],
+    [{ submit_seconds: 300 }, { submitMs: 300_000, pollMs: 30_000 }],
+    [
+      { submit_seconds: 5, poll_seconds: 7.5 },
+      { submitMs: 5_000, pollMs: 7_500 },
+    ],
+  ])("with timeouts %j a provider has %j", (timeouts, expected) => {
+    const settings = parseSettings({ ...GOOD, ...providers({ timeouts }) });
+    const { timeoutsOf } = providerTable(settings.providers, false, Date.now);
+    expect(timeoutsOf("up")).toEqual(expected);
+    for (const other of ["simulated", "taken-out"]) expect(timeoutsOf(other)).toEqual({ submitMs: 60_000, pollMs: 30_000 });
   });
 
   it("knows demo keys in local runs only", () => {
