@@ -56,6 +56,8 @@ const NOT_BY_THIS_MODEL = /feature not supported/;
 /** A result that lags behind its status. */
 const NOT_YET = /still in progress|not (yet )?completed/;
 
+/** At least, unless the account has it otherwise. */
+const RETENTION_MS = 7 * 24 * 60 * 60_000;
 const CATALOGUE = catalogue();
 /** fal allows a day; an hour is how long callbacks may go unheard after it changed its keys, and polls do not need them. */
 const KEYS_TTL_MS = 60 * 60_000;
@@ -111,7 +113,7 @@ export function fal(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

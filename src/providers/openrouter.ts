@@ -149,7 +149,7 @@ export function openrouter(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,

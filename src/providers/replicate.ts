@@ -59,6 +59,7 @@ const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
 const FILTERED = /sensitive|polic(y|ies)|\be005\b/;
 const RESETS = /resets in ~?(\d+) ?s/;
 
+const RETENTION_MS = 60 * 60_000;
 const CATALOGUE = catalogue();
 
 /** `upstream.baseUrl` is without the /v1; models are "owner/name". */
@@ -110,7 +111,7 @@ export function replicate(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

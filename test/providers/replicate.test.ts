@@ -153,7 +153,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false });
+    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 3_600_000 });
     // Its secret would have to be configured, and there is no place for it.
     expect("isGenuine" in provider).toBe(false);
   });

@@ -14,7 +14,7 @@ const silent = async (_: unknown, signal: AbortSignal): Promise<never> => {
   return new Promise(() => undefined);
 };
 const provider: Provider = {
-  traits: { images: "url", callback: false, idempotentCreate: false },
+  traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
   submit: silent,
   poll: silent,
   cancel: silent,
