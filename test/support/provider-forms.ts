@@ -6,7 +6,7 @@ import { PUBLIC_KEY, serviceAccountJson } from "./emulators/google-credentials.t
 import { startOpenaiStyleEmulator } from "./emulators/openai-style.ts";
 import { startOpenrouterEmulator } from "./emulators/openrouter.ts";
 import type { QueueEmulator } from "./emulators/queue-emulator.ts";
-import { startReplicateEmulator } from "./emulators/replicate.ts";
+import { startReplicateEmulator, WEBHOOK_SECRET } from "./emulators/replicate.ts";
 import { startSeedStyleEmulator } from "./emulators/seed-style.ts";
 
 export interface Form {
@@ -18,6 +18,8 @@ export interface Form {
   readonly baseUrl: string;
   readonly credential: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** What its callbacks are signed with, where that is a secret. */
+  readonly callbackSecret?: string;
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
   /** What was asked for, call by call, as JSON; none of a wire that takes no images along. */
@@ -110,7 +112,7 @@ async function replicate(): Promise<Form> {
   const credential = "r8_secret-of-replicate";
   const emulator = await startReplicateEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
   const own = { name: "replicate", model: "veo2-fast", kind: "replicate", upstreamModel: "google/veo-3.1", credential };
-  return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/) };
+  return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/), callbackSecret: WEBHOOK_SECRET };
 }
 
 function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
@@ -178,7 +180,7 @@ function named(requests: readonly { readonly path: string }[], id: RegExp): stri
 
 /** What PROVIDERS and the secrets are for these forms. */
 export function envOf(forms: readonly Form[]): Record<string, string> {
-  const secretOf = ({ name }: Form): string => `${name.toUpperCase().replaceAll("-", "_")}_KEY`;
+  const secretOf = ({ name }: Form, what = "KEY"): string => `${name.toUpperCase().replaceAll("-", "_")}_${what}`;
   const providers = forms.map((form) => ({
     name: form.name,
     kind: form.kind,
@@ -186,25 +188,29 @@ export function envOf(forms: readonly Form[]): Record<string, string> {
     api_key_secret: secretOf(form),
     median_seconds: 1,
     models: { [form.model]: form.upstreamModel },
+    ...(form.callbackSecret !== undefined && { callback_secret: secretOf(form, "CALLBACKS") }),
     ...form.settings,
   }));
   return {
     PROVIDERS: JSON.stringify(providers),
     ...Object.fromEntries(forms.map((form) => [secretOf(form), form.credential])),
+    ...Object.fromEntries(forms.map((form) => [secretOf(form, "CALLBACKS"), form.callbackSecret ?? ""])),
   };
 }
 
-/** Ends the job that a provider was asked about and has not ended yet, as soon as there is one. */
-export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
-  const { queue } = form;
-  if (queue === null) return;
+/** The job that a provider was asked about and that is not in `known` yet, as soon as there is one. */
+export async function nextJob(form: Form, known: Set<string>): Promise<string> {
   for (;;) {
-    const id = form.ids().find((each) => !finished.has(each));
+    const id = form.ids().find((each) => !known.has(each));
     if (id !== undefined) {
-      finished.add(id);
-      await queue.finish(id);
-      return;
+      known.add(id);
+      return id;
     }
     await sleep(50);
   }
+}
+
+/** Ends that job, where its provider says so. */
+export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
+  if (form.queue !== null) await form.queue.finish(await nextJob(form, finished));
 }
