@@ -30,9 +30,18 @@ export interface Form {
   failJobs(): void;
   /** From now on no job is taken. */
   refuseJobs(): void;
+  /** From now on jobs stay under way: until `behave`, or until the queue is told to finish one. */
+  holdJobs(): void;
+  /** From now on jobs are taken, and nobody is told so. */
+  swallowJobs(): void;
+  /** Nothing of that any more. */
+  behave(): void;
   /** Of a provider that calls back: ends its job `id`. */
   readonly queue: QueueEmulator | null;
+  /** Dies, with all of its connections. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 type Script = Record<string, readonly string[]>;
@@ -41,6 +50,17 @@ type Start = () => Promise<Form>;
 /** More than anybody asks. */
 const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
 const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
+
+/** What every form can be told to do. `held`: the wire's instruction for a job that is not done; null: none is, until it is told to. */
+function moods(script: Script, held: string | null): Pick<Form, "holdJobs" | "swallowJobs" | "behave"> {
+  return {
+    holdJobs: () => void (held !== null && Object.assign(script, { query: always(held) })),
+    swallowJobs: () => void Object.assign(script, { create: always("hang") }),
+    behave: () => {
+      for (const call of Object.keys(script)) delete script[call];
+    },
+  };
+}
 
 export async function startForms(): Promise<Form[]> {
   return Promise.all(STARTS.map(async (start) => start()));
@@ -85,7 +105,9 @@ async function google(
     ids: () => googleIds(emulator),
     failJobs: () => Object.assign(script, { query: always("failure:13:the machine caught fire") }),
     refuseJobs: () => Object.assign(script, { create: always("error:400:INVALID_ARGUMENT:no such thing") }),
+    ...moods(script, "running"),
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
@@ -124,8 +146,10 @@ function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
     ids: () => named(emulator.requests(), id),
     failJobs: () => void Object.assign(script, { create: always("fails:the machine caught fire") }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    ...moods(script, null),
     queue: emulator,
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
@@ -134,7 +158,7 @@ async function openaiStyle(): Promise<Form> {
   const credential = "sk-secret-of-openai-style";
   const emulator = await startOpenaiStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
   const own = { name: "openai-style", model: "veo3.1-fast", kind: "openai-style", upstreamModel: "sora-2", credential };
-  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: emulator.url };
+  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress"), baseUrl: emulator.url };
 }
 
 async function openrouter(): Promise<Form> {
@@ -143,7 +167,8 @@ async function openrouter(): Promise<Form> {
   // It calls back to https only, which no gateway on this machine has: the first poll is to find it done.
   const emulator = await startOpenrouterEmulator({ ...HAPPENS, pollsBeforeDone: 0, script, apiKey: credential } as object);
   const own = { name: "openrouter", model: "veo2-pro", kind: "openrouter", upstreamModel: "google/veo-3.1", credential };
-  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: `${emulator.url}/api` };
+  const rest = plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress");
+  return { ...own, ...rest, baseUrl: `${emulator.url}/api` };
 }
 
 async function seedStyle(): Promise<Form> {
@@ -152,16 +177,18 @@ async function seedStyle(): Promise<Form> {
   const emulator = await startSeedStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
   const own = { name: "seed-style", model: "veo2-fast-components", kind: "seed-style", upstreamModel: "veo3", credential };
   const requests = { ...emulator, requests: () => emulator.requests().map(({ url }) => ({ path: url })) };
-  return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy"), baseUrl: emulator.url };
+  return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy", "processing"), baseUrl: emulator.url };
 }
 
 interface Plain {
   jobs(): number;
   requests(): readonly { readonly path: string }[];
   close(): Promise<void>;
+  reopen(): Promise<void>;
 }
 
-function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
+/** `running`: its word for a job that is under way. */
+function plain(emulator: Plain, script: Script, id: RegExp, failure: string, running: string) {
   return {
     settings: {},
     jobs: () => emulator.jobs(),
@@ -169,8 +196,10 @@ function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
     ids: () => named(emulator.requests(), id),
     failJobs: () => void Object.assign(script, { query: always(failure) }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    ...moods(script, `status:${running}`),
     queue: null,
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
