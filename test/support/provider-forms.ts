@@ -30,8 +30,11 @@ export interface Form {
   failJobs(): void;
   /** From now on no job is taken. */
   refuseJobs(): void;
-  /** Of a provider that calls back: ends its job `id`. */
   readonly queue: QueueEmulator | null;
+  /** Of a provider that calls back: ends its job `id`, and tells. */
+  readonly finish: ((id: string) => Promise<unknown>) | null;
+  /** Where it was asked to call. */
+  callbackUrls(): string[];
   close(): Promise<void>;
 }
 
@@ -41,6 +44,9 @@ type Start = () => Promise<Form>;
 /** More than anybody asks. */
 const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
 const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
+
+/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
+const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 export async function startForms(): Promise<Form[]> {
   return Promise.all(STARTS.map(async (start) => start()));
@@ -70,7 +76,8 @@ async function google(
 ): Promise<Form> {
   const script: Script = {};
   const apiKey = `AIza-secret-of-${name}`;
-  const emulator = await startGoogleEmulator({ ...HAPPENS, script, apiKey, publicKey: PUBLIC_KEY });
+  const calls = kind === "gemini" && form === "key";
+  const emulator = await startGoogleEmulator({ ...(calls ? UNTIL_TOLD : HAPPENS), script, apiKey, publicKey: PUBLIC_KEY });
   return {
     name,
     model,
@@ -78,6 +85,11 @@ async function google(
     upstreamModel,
     settings,
     queue: null,
+    finish: calls ? async (id) => emulator.finish(id) : null,
+    callbackUrls: () =>
+      emulator
+        .requests("create")
+        .flatMap(({ body }) => (body as { webhook_config?: { uris: string[] } }).webhook_config?.uris ?? []),
     baseUrl: emulator.url,
     credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
     jobs: () => emulator.jobs(),
@@ -95,9 +107,6 @@ function googleIds(emulator: GoogleEmulator): string[] {
     return (operationName ?? path).split("/").at(-1) ?? "";
   });
 }
-
-/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
-const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 async function fal(): Promise<Form> {
   const script: Script = {};
@@ -125,6 +134,14 @@ function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
     failJobs: () => void Object.assign(script, { create: always("fails:the machine caught fire") }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
     queue: emulator,
+    finish: async (id: string) => emulator.finish(id),
+    callbackUrls: () =>
+      emulator
+        .requests()
+        .filter(({ call }) => call === "create")
+        .flatMap(
+          ({ path, body }) => new URL(path, emulator.url).searchParams.get("fal_webhook") ?? (body?.["webhook"] as string) ?? [],
+        ),
     close: async () => emulator.close(),
   };
 }
@@ -170,6 +187,8 @@ function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
     failJobs: () => void Object.assign(script, { query: always(failure) }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
     queue: null,
+    finish: null,
+    callbackUrls: () => [],
     close: async () => emulator.close(),
   };
 }
@@ -212,5 +231,5 @@ export async function nextJob(form: Form, known: Set<string>): Promise<string> {
 
 /** Ends that job, where its provider says so. */
 export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
-  if (form.queue !== null) await form.queue.finish(await nextJob(form, finished));
+  if (form.finish !== null) await form.finish(await nextJob(form, finished));
 }
