@@ -1,7 +1,7 @@
 // The places at providers that a task has left: what came of it there is on the task until the provider's health has heard of it, so
 // that no crash, deploy or outage keeps a place from others, up to the time at which it is free again by itself.
 import { tookMs } from "./poll-schedule.ts";
-import { lastAttempt, type AttemptReason, type Common, type LeftPlace, type Task } from "./task.ts";
+import { lastAttempt, type AttemptReason, type Common, type LeftPlace, type Place, type QueuedTask, type Task } from "./task.ts";
 
 /** A task must have ended by then; a place that nobody gave back is free again. */
 const PLACE_GRACE_MS = 15 * 60_000;
@@ -15,13 +15,40 @@ export function placeEndsAt({ deadlineAt }: Pick<Task, "deadlineAt">): number {
   return deadlineAt + PLACE_GRACE_MS;
 }
 
-/** The task without the place that it had. `ending`: what came of it, its attempt is closed already; null: a completed video. */
-export function withoutPlace(task: Task, ending: AttemptReason | null, now: number): Pick<Common, "place" | "left"> {
-  if (task.place === null) return { place: null, left: task.left };
-  const { provider, stay, lease } = task.place;
-  const left = { provider, stay, ...(task.status === "queued" ? UNUSED : endOf(task, ending, now)), leftAt: now, tellAt: now };
-  const credential = task.status === "queued" ? (lease?.credential ?? "") : lastAttempt(task).credential;
-  return { place: null, left: [...task.left, { ...left, credential }] };
+export function placeAt({ places }: Pick<Task, "places">, provider: string): Place | null {
+  return places.find((place) => place.provider === provider) ?? null;
+}
+
+/** The task without its places. `ending`: what came of the one that it used, whose attempt is closed already; null: a video. */
+export function withoutPlaces(task: Task, ending: AttemptReason | null, now: number): Pick<Common, "places" | "left"> {
+  const left = task.places.map((place) => leftOf(task, place, ending, now));
+  return { places: [], left: [...task.left, ...left] };
+}
+
+/** The same, but for one that it has elsewhere: it goes on there. */
+export function withoutUsedPlace(task: Task, ending: AttemptReason | null, now: number): Pick<Common, "places" | "left"> {
+  const places = task.places.filter((place) => !isUsed(task, place));
+  const used = withoutPlaces({ ...task, places: task.places.filter((place) => isUsed(task, place)) }, ending, now);
+  return { places, left: used.left };
+}
+
+/** Without those that are of no use to a task that goes to `provider`. */
+export function withoutOtherPlaces(task: QueuedTask, provider: string, now: number): QueuedTask {
+  const others = task.places.filter((place) => place.provider !== provider);
+  if (others.length === 0) return task;
+  const { left } = withoutPlaces({ ...task, places: others }, "cancelled", now);
+  return { ...task, places: task.places.filter((place) => place.provider === provider), left };
+}
+
+function isUsed(task: Task, { provider }: Place): boolean {
+  return task.status !== "queued" && task.attempts.at(-1)?.provider === provider;
+}
+
+function leftOf(task: Task, place: Place, ending: AttemptReason | null, now: number): LeftPlace {
+  const { provider, stay, lease } = place;
+  const at = { provider, stay, leftAt: now, tellAt: now };
+  if (!isUsed(task, place)) return { ...at, credential: lease?.credential ?? "", ...UNUSED };
+  return { ...at, credential: lastAttempt(task).credential, ...endOf(task, ending, now) };
 }
 
 type End = Pick<LeftPlace, "model" | "reason" | "durationMs" | "retryAt">;

@@ -1,12 +1,12 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff } from "./backoff.ts";
-import { dueToTell, nextTellAt, withoutEnded, withoutPlace } from "./left-place.ts";
+import { dueToTell, nextTellAt, placeAt, withoutEnded, withoutOtherPlaces } from "./left-place.ts";
 import { untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
 import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
-import { lastAttempt } from "./task.ts";
+import { attemptNumber, lastAttempt } from "./task.ts";
 import type {
   Attempt,
   CompletedTask,
@@ -112,7 +112,9 @@ function hasMoved(task: QueuedTask, step: Effect): boolean {
     case "prepare":
       return task.images !== null;
     case "lease":
-      return (task.place?.lease ?? null) !== null || task.waits.some(({ provider }) => provider === step.provider);
+      return (
+        (placeAt(task, step.provider)?.lease ?? null) !== null || task.waits.some(({ provider }) => provider === step.provider)
+      );
     case "poll":
     case "store":
       return true;
@@ -143,6 +145,11 @@ export function cancelRefusal(task: Task, passesOn: boolean): "ended" | "handing
 export function isCancelled(task: Task): boolean {
   const reason = task.status === "settling" && task.outcome.kind === "failed" ? task.outcome.reason : null;
   return (task.status === "failed" ? task.reason : reason) === "cancelled";
+}
+
+/** Whether its end is a matter of moments: it is being settled, or its provider was asked to stop. */
+export function isStopping(task: Task): boolean {
+  return task.status === "settling" || (task.status === "running" && task.cancel !== "unasked");
 }
 
 /** Nothing is due; what has happened meanwhile is told. */
@@ -177,16 +184,18 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
     return { task, effect: { kind: "prepare", task }, again: now + PREPARE_MS };
   }
-  const here = task.place === null || task.place.provider === route.provider ? task : leaving(task, now);
-  const lease = here.place?.lease ?? null;
+  const here = withoutOtherPlaces(task, route.provider, now);
+  const lease = placeAt(here, route.provider)?.lease ?? null;
   if (route.leased && lease === null) {
-    const asking = here.place === null ? askingAt(here, route.provider) : here;
+    const asking = askingAt(here, route.provider);
     const effect: Effect = { kind: "lease", provider: route.provider, model, credentials, task: asking };
     return { task: asking, effect, again: now + LEASE_MS };
   }
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
   const p95 = quantiles?.at(-1);
+  const kept = forgetful(task.attempts);
+  const number = attemptNumber(task) + 1;
   const attempt: Attempt = {
     provider: route.provider,
     credential: lease?.credential ?? credentials[0] ?? "",
@@ -197,19 +206,17 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
     costCents: route.costCents,
     outcome: "open",
+    ...(number > kept.length + 1 && { number }),
   };
-  const submitting: SubmittingTask = { ...moved(here, "submitting", now), attempts: [...forgetful(here.attempts), attempt] };
+  const submitting: SubmittingTask = { ...moved(here, "submitting", now), attempts: [...kept, attempt] };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
 }
 
-/** The place that it had asked for elsewhere is not used. */
-function leaving(task: QueuedTask, now: number): QueuedTask {
-  return { ...task, ...withoutPlace(task, "cancelled", now) };
-}
-
+/** On record before it is asked for; asked for again it is the same place. */
 function askingAt(task: QueuedTask, provider: string): QueuedTask {
+  if (placeAt(task, provider) !== null) return task;
   const stay = task.stays + 1;
-  return { ...task, stays: stay, place: { provider, stay, lease: null } };
+  return { ...task, stays: stay, places: [...task.places, { provider, stay, lease: null }] };
 }
 
 /** The intent is on record and no answer is: we died in between, and the provider may be at work. */

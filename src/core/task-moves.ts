@@ -1,6 +1,6 @@
 // What the task machine's two halves share: a task in another state, with what every state keeps.
 import type { FailureCode } from "./errors.ts";
-import { withoutPlace } from "./left-place.ts";
+import { withoutPlaces, withoutUsedPlace } from "./left-place.ts";
 import { publicStatus } from "./public-task.ts";
 import { lastAttempt, requeued } from "./task.ts";
 import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, Task } from "./task.ts";
@@ -29,8 +29,8 @@ export function handedOn(
   now: number,
 ): QueuedTask {
   const attempts = closeAttempt(task, outcome, { reason });
-  const place = withoutPlace({ ...task, attempts }, reason, now);
-  return requeued({ ...moved(task, "queued", now), ...place, attempts }, now, reason);
+  const places = withoutUsedPlace({ ...task, attempts }, reason, now);
+  return requeued({ ...moved(task, "queued", now), ...places, attempts }, now, reason);
 }
 
 export function failing(task: Task, reason: FailureCode, now: number): SettlingTask {
@@ -40,8 +40,8 @@ export function failing(task: Task, reason: FailureCode, now: number): SettlingT
 export function settling(task: Task, outcome: Outcome, now: number): SettlingTask {
   // To its tenant a pending task is being processed from here on.
   const since = publicStatus(task) === "pending" ? laterOf(task, now) : task.since;
-  const place = withoutPlace(task, outcome.kind === "failed" ? outcome.reason : null, now);
-  return { ...moved(task, "settling", now), ...place, since, outcome, settlingSince: now };
+  const places = withoutPlaces(task, outcome.kind === "failed" ? outcome.reason : null, now);
+  return { ...moved(task, "settling", now), ...places, since, outcome, settlingSince: now };
 }
 
 /** What every state has, in another state. */
@@ -52,9 +52,9 @@ export function moved<Status extends Task["status"]>(
 ): Common & { readonly status: Status } {
   const kept = task.timeline.length < TIMELINE_LENGTH ? task.timeline : task.timeline.filter((_, index) => index !== 1);
   const { id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata, route } = task;
-  const { createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts, told, images, stays, place, left } = task;
+  const { createdAt, deadlineAt, medianMs, retentionMs, schema, since, attempts, told, images, stays, places, left } = task;
   const spec = { id, tenant, mode, keyId, requestId, generation, prompt, credits, base, webhookUrl, metadata, route };
   const times = { createdAt, deadlineAt, medianMs, retentionMs };
-  const places = { stays, place, left };
-  return { ...spec, ...times, schema, since, attempts, told, images, ...places, timeline: [...kept, { at: now, status }], status };
+  const held = { stays, places, left };
+  return { ...spec, ...times, schema, since, attempts, told, images, ...held, timeline: [...kept, { at: now, status }], status };
 }

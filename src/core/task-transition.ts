@@ -3,7 +3,7 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
-import { stillToTell, withoutPlace } from "./left-place.ts";
+import { placeAt, stillToTell, withoutPlaces } from "./left-place.ts";
 import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
@@ -81,13 +81,13 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
         // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
         const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
-        const place = withoutPlace({ ...task, attempts }, event.reason, now);
-        return requeued({ ...moved(task, "queued", now), ...place, attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
+        const places = withoutPlaces({ ...task, attempts }, event.reason, now);
+        return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
       const attempts = closeAttempt(task, "refused", { reason: event.reason });
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
-      const place = withoutPlace({ ...task, attempts }, event.reason, now);
-      return requeued({ ...moved(task, "queued", now), ...place, attempts }, now + NEXT_ROUTE_MS, event.reason);
+      const places = withoutPlaces({ ...task, attempts }, event.reason, now);
+      return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + NEXT_ROUTE_MS, event.reason);
     }
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
@@ -99,13 +99,19 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       return task.status === "queued" ? failing(task, event.reason, now) : task;
     case "leased": {
       const { provider } = event.lease;
-      if (task.status !== "queued" || task.place?.provider !== provider) return task;
-      return { ...task, place: { ...task.place, lease: event.lease }, waits: without(task.waits, provider) };
+      if (task.status !== "queued" || placeAt(task, provider) === null) return task;
+      const places = task.places.map((place) => (place.provider === provider ? { ...place, lease: event.lease } : place));
+      return { ...task, places, waits: without(task.waits, provider) };
     }
     case "lease_refused": {
-      if (task.status !== "queued" || task.place?.provider !== event.wait.provider) return task;
+      const { provider } = event.wait;
+      if (task.status !== "queued" || placeAt(task, provider) === null) return task;
       const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return { ...task, place: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+      return {
+        ...task,
+        places: without(task.places, provider),
+        waits: [...without(task.waits, provider), { ...event.wait, until }],
+      };
     }
     case "still_running": {
       if (task.status !== "running") return task;
@@ -211,6 +217,6 @@ function lastReasonOf({ attempts }: Task): FailureCode | null {
   return (failed?.reason ?? null) as FailureCode | null;
 }
 
-function without(waits: readonly Wait[], provider: string): readonly Wait[] {
-  return waits.filter((wait) => wait.provider !== provider);
+function without<Of extends { readonly provider: string }>(these: readonly Of[], provider: string): readonly Of[] {
+  return these.filter((each) => each.provider !== provider);
 }

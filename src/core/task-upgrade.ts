@@ -2,7 +2,7 @@
 import { NEWS_TYPES } from "./news.ts";
 import { ANY_ROUTE, requeued, TASK_SCHEMA, type Attempt, type Lease, type Place, type Task } from "./task.ts";
 
-const NO_PLACE = { stays: 0, place: null, left: [] } as const;
+const NO_PLACE = { stays: 0, places: [], left: [] } as const;
 
 /** A task as any release up to ours stored it. One of a newer release is left as it is: its schema says so. */
 export function upgraded(stored: Task): Task {
@@ -12,22 +12,22 @@ export function upgraded(stored: Task): Task {
 
 /** Schema 2 knew a place by its task alone, which the provider's health takes for stay 0. */
 function withPlaces(stored: Task): Task {
-  const places = { schema: TASK_SCHEMA, stays: 0, place: placeOf(stored), left: [] } as const;
+  const places = { schema: TASK_SCHEMA, stays: 0, places: placesOf(stored), left: [] } as const;
   if (stored.status !== "queued") return { ...stored, ...places };
   const { lease: _, ...queued } = stored as typeof stored & { lease?: Lease | null };
   return { ...queued, ...places };
 }
 
-function placeOf(stored: Task): Place | null {
+function placesOf(stored: Task): readonly Place[] {
   if (stored.status === "queued") {
     const { lease = null } = stored as typeof stored & { lease?: Lease | null };
-    return lease && { provider: lease.provider, stay: 0, lease };
+    return lease === null ? [] : [{ provider: lease.provider, stay: 0, lease }];
   }
   const attempt = stored.attempts.at(-1);
   const isThere = stored.status === "submitting" || stored.status === "running" || stored.status === "storing";
-  if (!isThere || attempt === undefined) return null;
+  if (!isThere || attempt === undefined) return [];
   const { provider, credential, latency } = attempt;
-  return { provider, stay: 0, lease: { provider, credential, quantiles: latency.quantiles } };
+  return [{ provider, stay: 0, lease: { provider, credential, quantiles: latency.quantiles } }];
 }
 
 function fromFirst(stored: Task): Task {

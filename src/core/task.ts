@@ -62,6 +62,8 @@ export interface Attempt {
   /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
+  /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
+  readonly number?: number;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */
@@ -147,7 +149,8 @@ export type Outcome =
 
 /**
  * `since`: when the status as tenants see it last changed. `timeline`: when it came into which state, the oldest first. `told`: the
- * news that the tenant's events object has on record. `stays`: how many places it has asked for.
+ * news that the tenant's events object has on record. `stays`: how many places it has asked for;
+ * `places`: those that it asks for or has, one at most a provider; `left`: those that it has left, until that was heard.
  */
 export type Common = TaskSpec & {
   readonly schema: typeof TASK_SCHEMA;
@@ -158,7 +161,7 @@ export type Common = TaskSpec & {
   /** The generation's images, once they were fetched for a wire that inlines them; null: they were not. */
   readonly images: readonly PreparedImage[] | null;
   readonly stays: number;
-  readonly place: Place | null;
+  readonly places: readonly Place[];
   readonly left: readonly LeftPlace[];
 };
 
@@ -218,7 +221,7 @@ export function startTask(spec: TaskSpec): QueuedTask {
     told: [],
     images: null,
     stays: 0,
-    place: null,
+    places: [],
     left: [],
     ...QUEUED,
     notBefore: createdAt,
@@ -234,10 +237,12 @@ export function requeued(common: Omit<Common, "status">, notBefore: number, last
   return { ...common, ...QUEUED, notBefore, lastReason };
 }
 
+/** The provider made something, and it was no use. */
+const USELESS: readonly AttemptReason[] = ["upstream_invalid_result", "upstream_asset_expired"];
 /** Reasons for which a provider may have worked, and be paid, for nothing. */
-const UNDELIVERED: readonly FailureCode[] = [
+const UNDELIVERED: readonly AttemptReason[] = [
   ...(["upstream_ambiguous", "upstream_lost", "timeout", "internal_error", "cancelled"] as const),
-  ...(["upstream_invalid_result", "upstream_asset_expired"] as const),
+  ...USELESS,
 ];
 
 /** Paid work that nobody gets. */
@@ -246,15 +251,32 @@ export interface Orphan {
   readonly reason: AttemptReason;
 }
 
-/** What of a task was paid for in vain: attempts that were given up on the way, and the last one if its outcome is unknown or it was left running. */
+/**
+ * What of a task was paid for in vain: attempts that were given up on the way, whatever they still make, or whose result was no use;
+ * and the last one if its outcome is unknown or it was left running.
+ */
 export function orphansOf({ outcome, attempts }: SettlingTask): Orphan[] {
-  const abandoned = attempts
-    .filter((attempt) => attempt.outcome === "abandoned")
-    .map((attempt): Orphan => ({ attempt, reason: attempt.reason ?? "timeout" }));
+  const onTheWay = attempts.flatMap((attempt): Orphan[] => {
+    const { outcome: end, reason = "timeout" } = attempt;
+    return end === "abandoned" || (end === "failed" && USELESS.includes(reason)) ? [{ attempt, reason }] : [];
+  });
   const last = attempts.at(-1);
-  if (outcome.kind === "completed" || last === undefined || !UNDELIVERED.includes(outcome.reason)) return abandoned;
+  if (outcome.kind === "completed" || last === undefined || !UNDELIVERED.includes(outcome.reason)) return onTheWay;
   const isOwed = last.outcome === "accepted" || last.outcome === "unknown";
-  return isOwed ? [...abandoned, { attempt: last, reason: outcome.reason }] : abandoned;
+  return isOwed ? [...onTheWay, { attempt: last, reason: outcome.reason }] : onTheWay;
+}
+
+/** What it cost the operator, in US cents; null: of one of them it is not known. */
+export function costCentsOf(orphans: readonly Orphan[]): number | null {
+  return orphans.reduce<number | null>(
+    (sum, { attempt: { costCents } }) => (sum === null || costCents === null ? null : sum + costCents),
+    0,
+  );
+}
+
+/** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
+export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
+  return attempts.at(-1)?.number ?? attempts.length;
 }
 
 export function lastAttempt(task: Task): Attempt {

@@ -1,8 +1,8 @@
 // What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
-import { placeEndsAt } from "../core/left-place.ts";
+import { placeAt, placeEndsAt } from "../core/left-place.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import type { LeftPlace, QueuedTask } from "../core/task.ts";
+import { attemptNumber, type LeftPlace, type QueuedTask } from "../core/task.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
@@ -14,6 +14,7 @@ import type {
   PollResult,
   Provider,
   ProviderLimits,
+  ProviderTimeouts,
 } from "../ports.ts";
 import { nameOf, type Performed } from "./performed.ts";
 import { within } from "./within.ts";
@@ -21,13 +22,12 @@ import { within } from "./within.ts";
 export interface AskingHands {
   readonly healthOf: HealthOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   readonly fetchImage: FetchImage;
   readonly images: ImageStore;
   readonly callbackUrlOf: CallbackUrlOf;
 }
 
-const SUBMIT_TIMEOUT_MS = 60_000;
-const POLL_TIMEOUT_MS = 30_000;
 const LEASE_TIMEOUT_MS = 5_000;
 const IMAGE_TIMEOUT_MS = 15_000;
 
@@ -37,7 +37,7 @@ type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 export async function lease({ task, provider, model, credentials }: Of<"lease">, hands: AskingHands): Promise<Performed> {
   const ask = {
     task: task.id,
-    stay: task.stays,
+    stay: placeAt(task, provider)?.stay ?? task.stays,
     tenant: task.tenant,
     model,
     credentials,
@@ -97,18 +97,20 @@ export async function submit(
   hands: AskingHands,
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
-  const { prompt, generation, attempts } = task;
+  const { prompt, generation } = task;
+  const number = attemptNumber(task);
   try {
     const job: Job = {
       model: attempt.model,
       prompt,
       generation,
-      attempt: attempts.length,
-      reference: `${task.id}/${attempts.length}`,
+      attempt: number,
+      reference: `${task.id}/${number}`,
       images: await imagesFor(task, provider, hands.images),
-      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempts.length) : null,
+      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, number) : null,
     };
-    const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
+    const { submitMs } = hands.timeoutsOf(attempt.provider);
+    const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {
     if (error instanceof RetryableError) {
@@ -140,10 +142,14 @@ async function imagesFor({ id, generation }: Of<"submit">["task"], { traits }: P
   );
 }
 
-export async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promise<Performed> {
+export async function poll(
+  { task, provider: name }: Of<"poll">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider === undefined) return { event: { type: "try_again" }, note: "no such provider" };
   try {
-    return { event: eventOf(await within(POLL_TIMEOUT_MS, async (signal) => provider.poll(task.operation, signal))) };
+    return { event: eventOf(await within(timeoutsOf(name).pollMs, async (signal) => provider.poll(task.operation, signal))) };
   } catch (error) {
     if (error instanceof RetryableError) {
       return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
@@ -152,10 +158,14 @@ export async function poll({ task }: Of<"poll">, provider: Provider | undefined)
   }
 }
 
-export async function cancel({ task }: Of<"cancel">, provider: Provider | undefined): Promise<Performed> {
+export async function cancel(
+  { task, provider: name }: Of<"cancel">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider?.cancel === undefined) return { event: { type: "cancel_answered", answer: "too_late" }, note: "cannot cancel" };
   try {
-    const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
+    const answer = await within(timeoutsOf(name).pollMs, async (signal) => provider.cancel?.(task.operation, signal));
     return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
   } catch (error) {
     // It may have been heard. The polls tell, and a provider that cannot be told must not keep them from doing so.

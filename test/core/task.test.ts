@@ -6,7 +6,7 @@ import { publicTask } from "../../src/core/public-task.ts";
 import { begin, cancelRefusal, followUp, STORE_TRIES, type Effect } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { attemptNumber, costCentsOf, lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   aGeneration,
   aPlace,
@@ -79,7 +79,7 @@ function lastOrphan(task: TaskOf<"settling">): Attempt | null {
 }
 
 function likely(status: Task["status"]): Task {
-  return status === "queued" ? aTask({ stays: 1, place: aPlace({ lease: null }) }) : aTask({ status });
+  return status === "queued" ? aTask({ stays: 1, places: [aPlace({ lease: null })] }) : aTask({ status });
 }
 
 /** The task after an event that must leave it there. */
@@ -110,7 +110,7 @@ describe("startTask", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
     const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lastReason: null };
-    const places = { stays: 0, place: null, left: [] };
+    const places = { stays: 0, places: [], left: [] };
     expect(startTask(spec)).toEqual({ ...spec, ...fresh, ...places, schema: 3, since: T0, status: "queued", notBefore: T0 });
   });
 });
@@ -218,9 +218,21 @@ describe("a queued task", () => {
     const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ outcome: "busy", startedAt: T0 + 2 + count }));
     const refused = [anAttempt({ outcome: "refused", startedAt: T0 }), anAttempt({ outcome: "refused", startedAt: T0 + 1 })];
     const begun = begin(aTask({ attempts: [...refused, ...busy] }), T0 + MINUTE, ROUTES);
-    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE })];
+    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE, number: 51 })];
     expect(begun.task.attempts).toEqual(attempts);
     expect(attempts).toHaveLength(50);
+  });
+
+  it("gives every attempt a number of its own, however many are forgotten", () => {
+    const numbers: number[] = [];
+    let task: Task = aTask({ deadlineAt: T0 + 10 * HOUR });
+    for (let count = 0; count < 60; count++) {
+      const now = Math.max(wakeAt(task, T0), task.attempts.at(-1)?.retryAt ?? T0);
+      const { task: submitting } = begin(task, now, [aRoute()]);
+      numbers.push(attemptNumber(submitting));
+      task = after(submitting, BUSY, now + SECOND);
+    }
+    expect(numbers).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
   });
 
   it("can be cancelled, and owes the provider nothing", () => {
@@ -810,6 +822,12 @@ describe("orphanOf", () => {
   });
 });
 
+it("adds up what orphans cost, and does not guess", () => {
+  const orphan = (costCents: number | null) => ({ attempt: anAttempt({ costCents }), reason: "timeout" }) as const;
+  expect(costCentsOf([orphan(40), orphan(2.5)])).toBe(42.5);
+  expect(costCentsOf([orphan(40), orphan(null)])).toBeNull();
+});
+
 describe("lastAttempt", () => {
   it("throws where there is none, because that is a bug", () => {
     expect(() => lastAttempt(aTask())).toThrow("a queued task has no attempt");
@@ -978,6 +996,39 @@ describe("another provider", () => {
     const attempts = [anAttempt({ outcome: "abandoned", reason: "timeout" }), anAttempt({ provider: "beta" })];
     expect(orphansOf(aTask({ status: "settling", attempts }))).toHaveLength(1);
   });
+
+  it.each(["upstream_invalid_result", "upstream_asset_expired"] as const)(
+    "is told apart from what was paid for and was no use: %s is an orphan, whatever becomes of the task",
+    (reason) => {
+      const useless = anAttempt({ outcome: "failed", reason, costCents: 40 });
+      const running = aTask({ status: "running", attempts: [anAttempt({ costCents: 40 })] });
+      const queued = after(running, { type: "provider_failed", reason }, T0 + MINUTE);
+      const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, reason);
+      expect(orphansOf(alone), "nobody else was there").toEqual([{ attempt: useless, reason }]);
+      const done = aTask({ status: "settling", attempts: [useless, anAttempt({ provider: "beta" })] });
+      expect(orphansOf(done), "another one made it").toEqual([{ attempt: useless, reason }]);
+    },
+  );
+
+  it("owes nothing to one that says that it failed", () => {
+    const attempts = [anAttempt({ outcome: "failed", reason: "upstream_rejected" }), anAttempt({ provider: "beta" })];
+    expect(orphansOf(aTask({ status: "settling", attempts }))).toEqual([]);
+  });
+
+  it("leaves one orphan for each that was given up, when the deadline, an operator or a closed tenant ends the task", () => {
+    const abandoned = anAttempt({ outcome: "abandoned", reason: "timeout" });
+    const queued = aTask({ attempts: [abandoned], lastReason: "timeout" });
+    const running = aTask({ status: "running", attempts: [abandoned, anAttempt({ provider: "beta" })] });
+    const reasons = (task: Task): string[] =>
+      orphansOf(expectStatus(task, "settling")).map(({ attempt, reason }) => `${attempt.provider} ${reason}`);
+    expect(reasons(begin(queued, DEADLINE, ROUTES).task)).toEqual(["alpha timeout"]);
+    expect(reasons(after(queued, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout"]);
+    expect(reasons(after({ ...running, lastPoll: true }, EVENTS.still_running, DEADLINE))).toEqual([
+      "alpha timeout",
+      "beta timeout",
+    ]);
+    expect(reasons(after(running, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout", "beta cancelled"]);
+  });
 });
 
 describe("a place at a provider", () => {
@@ -995,7 +1046,7 @@ describe("a place at a provider", () => {
   });
 
   it("is on record before it is asked for, and is the same one when it is asked for again", () => {
-    expect(ask.task).toMatchObject({ stays: 1, place: { provider: "alpha", stay: 1, lease: null } });
+    expect(ask.task).toMatchObject({ stays: 1, places: [{ provider: "alpha", stay: 1, lease: null }] });
     expect(begin(ask.task, T0 + 10 * SECOND, [leased])).toMatchObject({ task: ask.task, effect: { kind: "lease" } });
   });
 
@@ -1006,7 +1057,7 @@ describe("a place at a provider", () => {
       kind: "submit",
       attempt: { credential: "ALPHA_KEY", latency: { medianMs: 100 * SECOND, quantiles }, overdueAt: T0 + 380 * SECOND },
     });
-    expect(next?.task.place, "and held").toEqual({ provider: "alpha", stay: 1, lease });
+    expect(next?.task.places, "and held").toEqual([{ provider: "alpha", stay: 1, lease }]);
   });
 
   it("that is refused lets another provider have its turn at once, or waits", () => {
@@ -1015,7 +1066,7 @@ describe("a place at a provider", () => {
     const beta = aRoute({ provider: "beta", priority: 2, leased: true });
     const next = followUp(queued, step, T0, [leased, beta]);
     expect(next?.effect).toMatchObject({ kind: "lease", provider: "beta" });
-    expect(next?.task, "there is nothing to give back").toMatchObject({ place: { provider: "beta", stay: 2 }, left: [] });
+    expect(next?.task, "there is nothing to give back").toMatchObject({ places: [{ provider: "beta", stay: 2 }], left: [] });
     expect(followUp(queued, step, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + MINUTE });
   });
 
@@ -1024,31 +1075,31 @@ describe("a place at a provider", () => {
     expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
   });
 
-  const place = aPlace();
+  const places = [aPlace()];
   const told = { provider: "alpha", stay: 1, credential: "ALPHA_KEY", model: "alpha-veo3", retryAt: null };
 
   it("is left with what came of it", () => {
-    const running = aTask({ status: "running", place });
+    const running = aTask({ status: "running", places });
     const storing = after(running, EVENTS.succeeded, T0 + 40 * SECOND);
-    expect(storing.place).toEqual(place);
+    expect(storing.places).toEqual(places);
     const [done] = after(storing, EVENTS.stored, T0 + 50 * SECOND).left;
     const at = { leftAt: T0 + 50 * SECOND, tellAt: T0 + 50 * SECOND };
     expect(done).toEqual({ ...told, ...at, reason: null, durationMs: expect.any(Number) });
     expect(done?.durationMs).toBeLessThanOrEqual(40 * SECOND);
     const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
-    expect(queued).toMatchObject({ place: null, left: [{ ...told, reason: "upstream_rejected", durationMs: null }] });
-    const submitting = aTask({ status: "submitting", place });
+    expect(queued).toMatchObject({ places: [], left: [{ ...told, reason: "upstream_rejected", durationMs: null }] });
+    const submitting = aTask({ status: "submitting", places });
     expect(after(submitting, BUSY, T0).left).toMatchObject([{ reason: "rate_limited", retryAt: expect.any(Number) }]);
     expect(after(submitting, REFUSED_BY_ROUTE, T0).left, "a clear no is healthy").toMatchObject([{ reason: null }]);
     expect(after(submitting, EVENTS.submit_unknown, T0).left).toMatchObject([{ reason: "upstream_ambiguous" }]);
-    expect(after(submitting, EVENTS.submitted, T0)).toMatchObject({ place, left: [] });
+    expect(after(submitting, EVENTS.submitted, T0)).toMatchObject({ places, left: [] });
   });
 
   it("is left unused by a task that is cancelled, or goes elsewhere, before its submit", () => {
-    const queued = aTask({ place, stays: 1 });
-    expect(after(queued, EVENTS.cancel, T0)).toMatchObject({ place: null, left: [{ provider: "alpha", reason: "cancelled" }] });
-    const elsewhere = begin(aTask({ place: aPlace({ provider: "beta" }), stays: 1 }), T0, [leased]);
-    expect(elsewhere.task).toMatchObject({ place: { provider: "alpha", stay: 2 }, left: [{ provider: "beta", stay: 1 }] });
+    const queued = aTask({ places, stays: 1 });
+    expect(after(queued, EVENTS.cancel, T0)).toMatchObject({ places: [], left: [{ provider: "alpha", reason: "cancelled" }] });
+    const elsewhere = begin(aTask({ places: [aPlace({ provider: "beta" })], stays: 1 }), T0, [leased]);
+    expect(elsewhere.task).toMatchObject({ places: [{ provider: "alpha", stay: 2 }], left: [{ provider: "beta", stay: 1 }] });
     expect(after(aTask(), EVENTS.cancel, T0).left, "there was none").toEqual([]);
   });
 
@@ -1061,7 +1112,7 @@ describe("a place at a provider", () => {
   });
 
   describe("that was left", () => {
-    const refused = after(aTask({ status: "submitting", place, stays: 1 }), BUSY, T0);
+    const refused = after(aTask({ status: "submitting", places, stays: 1 }), BUSY, T0);
     const submitted: Effect = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) };
 
     it("is told of in the same wake, before another is asked for", () => {
@@ -1100,7 +1151,7 @@ describe("a place at a provider", () => {
     });
 
     it("is told of with the end, which does not wait until it was heard", () => {
-      const ended = after(aTask({ status: "running", place }), EVENTS.abandon, T0);
+      const ended = after(aTask({ status: "running", places }), EVENTS.abandon, T0);
       const settle = begin(ended, T0, []).effect;
       expect(settle.kind).toBe("settle");
       expect(after(ended, { type: "settled", heard: [1] }, T0)).toMatchObject({ status: "failed", left: [] });

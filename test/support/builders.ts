@@ -94,7 +94,7 @@ const COMMON = {
   told: NEWS_TYPES,
   images: null,
   stays: 0,
-  place: null,
+  places: [],
   left: [],
 } as const;
 const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0 } as const;
