@@ -403,6 +403,8 @@ export interface TaskPort {
   read(): Promise<Task | null>;
   /** Asks it to look at itself now. False: there is no such task. */
   poke(): Promise<boolean>;
+  /** Its provider says that something happened: it is looked at soon, though not as often as that is said. */
+  hint(): Promise<void>;
   /** Gives the id up, so that it can never start. False: it has started. */
   tombstone(): Promise<boolean>;
   /** Ends it, whatever it is doing; what a provider still makes of it is an orphan. False: it has ended or just does, or never was. */

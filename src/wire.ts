@@ -67,7 +67,13 @@ function build(env: Bindings) {
     : signedLinks(settings.linkKeys, settings.linkTtlSeconds);
   const healthOf: HealthOf = (provider) => env.PROVIDER_HEALTH.getByName(provider);
   const judgeTenantUrl: JudgeUrl = (url, ownHost) => judgeUrlOf(url, [ownHost, ...ownHosts(settings)], settings.local);
-  const callbackService = callbacks({ taskOf, providerOf, secrets: settings.taskIdSecrets, publicUrl: settings.publicUrl });
+  const callbackService = callbacks({
+    taskOf,
+    providerOf,
+    hintShield: shield(env.SHIELD_MISSES),
+    secrets: settings.taskIdSecrets,
+    publicUrl: settings.publicUrl,
+  });
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
     sweep({ registry, ledgerOf, eventsOf, videos: store }, clock(), dryRun);

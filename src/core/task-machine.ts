@@ -48,6 +48,8 @@ const LEASE_MS = 10_000;
 const RELEASE_MS = 10_000;
 const RESUBMIT_CAP_MS = 30_000;
 const CANCEL_RETRY_MS = 5_000;
+/** From one poll for a hint to the next: whoever has a task's callback URL can have it polled no faster. */
+const HINT_SPACING_MS = 2_000;
 const SETTLE_CAP_MS = 60_000;
 const ANNOUNCE_CAP_MS = 10 * 60_000;
 const ATTEMPTS_KEPT = 50;
@@ -100,6 +102,8 @@ export function followUp(task: Task, step: Effect, now: number, routes: readonly
   if (step.kind === "announce" || (step.kind === "settle" && task.status === "settling")) return null;
   if (task.status === "settling") return beginSettle(task, now);
   if (dueToTell(task, now).length > 0) return { ...beginRelease(task, now, now), again: null };
+  // It may have been asked for while we were away, and the alarm for it come and gone.
+  if (task.status === "running" && task.cancel === "asked" && step.kind !== "cancel") return beginCancel(task, now);
   if (task.status === "queued" && step.kind === "release") return begin(task, now, routes);
   if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
   const news = untoldNews(task);
@@ -243,9 +247,13 @@ function beginInstead(task: RunningTask, now: number, routes: readonly Route[]):
   return choice !== null && choice.readyAt <= now ? beginSubmit(given, now, routes) : null;
 }
 
-function beginPoll(task: RunningTask, now: number): Begun {
+function beginPoll(running: RunningTask, now: number): Begun {
+  // Before the poll, so that a hint which comes while we ask is one of its own.
+  const isHinted = running.hintAt !== null && running.hintAt <= now;
+  const task: RunningTask = isHinted ? { ...running, hintAt: null, hintsFrom: now + HINT_SPACING_MS } : running;
   const provider = lastAttempt(task).provider;
-  if (now < task.deadlineAt) return { task, effect: { kind: "poll", provider, task }, again: pollAt(task, now) };
+  if (now < task.deadlineAt)
+    return { task, effect: { kind: "poll", provider, task }, again: Math.min(pollAt(task, now), task.hintAt ?? Infinity) };
   // The flag is written before the poll, so that a poll which kills the isolate is not the last one for ever.
   if (task.lastPoll) return beginSettle(failing(task, "timeout", now), now);
   const last: RunningTask = { ...task, lastPoll: true };

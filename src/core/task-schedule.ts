@@ -13,9 +13,10 @@ const RETRY_AFTER_CAP_MS = 5 * 60_000;
 /** What has to be repeated until it is done waits a part of the time already spent on it. */
 const REPEAT_GROWTH = 0.5;
 
-/** When a provider may be asked again; never later than the last look. */
+/** When a provider may be asked again: sooner than it said where it says itself that something happened; never later than the last look. */
 export function dueAt(task: QueuedTask | RunningTask): number {
-  return Math.min(task.notBefore, task.deadlineAt);
+  const hintAt = task.status === "running" ? task.hintAt : null;
+  return Math.min(task.notBefore, task.deadlineAt, hintAt ?? Infinity);
 }
 
 /** When to look again after a change, in unix milliseconds. */
@@ -35,7 +36,12 @@ function stepAt(task: Task, now: number): number {
     case "submitting":
       return pollAt(task, now);
     case "running":
-      return Math.min(Math.max(pollAt(task, now), task.notBefore), Math.max(task.deadlineAt, now));
+      // What its tenant wants is not put off by anything that its provider says.
+      if (task.cancel === "asked") return now;
+      return Math.min(
+        Math.max(pollAt(task, now), task.notBefore),
+        Math.max(Math.min(task.deadlineAt, task.hintAt ?? Infinity), now),
+      );
     case "settling":
       return now;
     case "completed":

@@ -6,7 +6,7 @@ import { publicStatus } from "./public-task.ts";
 import { placeAt, stillToTell, withoutPlaces } from "./left-place.ts";
 import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
-import { isTerminal, lastAttempt, requeued } from "./task.ts";
+import { isTerminal, lastAttempt, NO_HINT, requeued } from "./task.ts";
 import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
@@ -35,6 +35,8 @@ export type TaskEvent =
   /** `passesOn`: the provider can be asked to stop. */
   | { type: "cancel"; passesOn: boolean }
   | { type: "cancel_answered"; answer: "stopping" | "too_late" }
+  /** Its provider says that something happened: it may be worth looking now. */
+  | { type: "hint" }
   | { type: "announced"; types: readonly NewsType[] }
   /** Every link that is out is to stop working. */
   | { type: "links_revoked" }
@@ -73,6 +75,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: 0,
         lastPoll: false,
         cancel: "unasked",
+        ...NO_HINT,
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
@@ -148,6 +151,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: spoiled + 1,
         lastPoll: false,
         cancel: "unasked",
+        ...NO_HINT,
         notBefore: now + wait,
       };
     }
@@ -184,6 +188,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "running" || task.cancel !== "asked") return task;
       // What came of it is told by the next polls. One that was too late may be asked for again, to be told so again.
       return { ...task, cancel: event.answer === "stopping" ? "passed_on" : "unasked", notBefore: now + AFTER_CANCEL_MS };
+    case "hint":
+      return task.status === "running" && task.hintAt === null ? { ...task, hintAt: Math.max(now, task.hintsFrom) } : task;
     case "announced": {
       const types = event.types.filter((type) => !task.told.includes(type));
       return types.length === 0 ? task : { ...task, told: [...task.told, ...types] };

@@ -1,6 +1,6 @@
 // A task that an earlier release stored, in today's shape.
 import { NEWS_TYPES } from "./news.ts";
-import { ANY_ROUTE, requeued, TASK_SCHEMA, type Attempt, type Lease, type Place, type Task } from "./task.ts";
+import { ANY_ROUTE, NO_HINT, requeued, TASK_SCHEMA, type Attempt, type Lease, type Place, type Task } from "./task.ts";
 
 const NO_PLACE = { stays: 0, places: [], left: [] } as const;
 
@@ -13,6 +13,7 @@ export function upgraded(stored: Task): Task {
 /** Schema 2 knew a place by its task alone, which the provider's health takes for stay 0. */
 function withPlaces(stored: Task): Task {
   const places = { schema: TASK_SCHEMA, stays: 0, places: placesOf(stored), left: [] } as const;
+  if (stored.status === "running") return { ...stored, ...places, ...NO_HINT };
   if (stored.status !== "queued") return { ...stored, ...places };
   const { lease: _, ...queued } = stored as typeof stored & { lease?: Lease | null };
   return { ...queued, ...places };
@@ -40,5 +41,5 @@ function fromFirst(stored: Task): Task {
   const common = { ...stored, ...spec, schema: TASK_SCHEMA, attempts, told: [...NEWS_TYPES], images: null, ...NO_PLACE } as const;
   if (common.status === "completed") return { ...common, linkRevision: 0 };
   if (common.status === "queued") return requeued(common, common.notBefore, null);
-  return common.status === "running" ? { ...common, cancel: "unasked" } : common;
+  return common.status === "running" ? { ...common, cancel: "unasked", ...NO_HINT } : common;
 }

@@ -175,6 +175,15 @@ type Watching = {
   readonly spoiled: number;
 };
 
+/** Whether its provider says that something happened. */
+type Hinted = {
+  /** When that is followed; null: it says nothing. */
+  readonly hintAt: number | null;
+  /** No hint is followed sooner, however many come. */
+  readonly hintsFrom: number;
+};
+export const NO_HINT: Hinted = { hintAt: null, hintsFrom: 0 };
+
 /** `lastReason`: of the attempt that failed last, for the case that no route is left. */
 export type QueuedTask = Common & {
   readonly status: "queued";
@@ -185,7 +194,8 @@ export type QueuedTask = Common & {
 export type SubmittingTask = Common & { readonly status: "submitting" };
 /** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
 export type RunningTask = Common &
-  Watching & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
+  Watching &
+  Hinted & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
 export type StoringTask = Common &
   Watching & {
     readonly status: "storing";

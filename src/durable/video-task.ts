@@ -45,6 +45,11 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     return true;
   }
 
+  async hint(): Promise<void> {
+    const task = this.#task();
+    if (task !== null && isOurs(task)) await this.#tell(task, { type: "hint" });
+  }
+
   async abandon(): Promise<boolean> {
     const task = this.#task();
     return task !== null && isOurs(task) && (await this.#tell(task, { type: "abandon" }));
@@ -107,11 +112,11 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     await this.alarm();
   }
 
-  /** An event from outside: what it made of the task is acted on at once. False: it changed nothing. */
+  /** An event from outside: what it made of the task is acted on as soon as it may be. False: it changed nothing. */
   async #tell(task: Task, event: TaskEvent): Promise<boolean> {
     const now = Date.now();
     const after = transition(task, event, now) ?? task;
-    if (after !== task) await this.#save(task, after, now);
+    if (after !== task) await this.#save(task, after, wakeAt(after, now));
     return after !== task;
   }
 

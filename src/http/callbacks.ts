@@ -4,13 +4,19 @@ import type { App, Services } from "./context.ts";
 import { answer, notFound } from "./errors.ts";
 import { readBytes } from "./json-body.ts";
 
+/** Providers tell of a job and where its video is. */
+const MAX_BYTES = 64 * 1024;
+
 export function mountCallbacks(app: App, { callbacks }: Services): void {
   app.post(`${CALLBACK_PATH}/:token{[A-Za-z0-9_-]{40,400}}`, async (c) => {
+    // Nothing is read for who has no token, nor for who has called too often.
+    const attempt = await callbacks.open(c.req.param("token"));
+    if (attempt === null) return answer(c, notFound);
+    if (!(await callbacks.admits(attempt))) return c.json({ received: true });
     // As it came, because its signature is over its bytes.
-    const body = await readBytes(c.req.raw.body);
+    const body = await readBytes(c.req.raw.body, MAX_BYTES);
     if (!body.ok) return answer(c, body.error);
-    const text = new TextDecoder().decode(body.value);
-    const isOurs = await callbacks.receive(c.req.param("token"), { headers: c.req.raw.headers, body: text });
-    return isOurs ? c.json({ received: true }) : answer(c, notFound);
+    await callbacks.receive(attempt, { headers: c.req.raw.headers, body: new TextDecoder().decode(body.value) });
+    return c.json({ received: true });
   });
 }

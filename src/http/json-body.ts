@@ -10,7 +10,7 @@ const MAX_DEPTH = 8;
 const BODY_TIMEOUT_MS = 15_000;
 
 export const LATE_BODY = badRequest("request_timeout", `The body did not arrive in ${BODY_TIMEOUT_MS / 1000} s.`, null, 408);
-export const LARGE_BODY = badRequest("payload_too_large", `The body has more than ${MAX_BODY_BYTES} bytes.`, null, 413);
+export const LARGE_BODY = largeBody(MAX_BODY_BYTES);
 export const COMPRESSED_BODY = badRequest("unsupported_encoding", "Send the body as it is, without Content-Encoding.", null, 415);
 
 export const jsonBody: MiddlewareHandler<AppEnv> = async (c, next) => {
@@ -40,7 +40,14 @@ export function isCompressed(headers: Headers): boolean {
   return encoding !== null && encoding !== "identity";
 }
 
-export async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Result<Uint8Array, ApiError>> {
+export function largeBody(maxBytes: number): ApiError {
+  return badRequest("payload_too_large", `The body has more than ${maxBytes} bytes.`, null, 413);
+}
+
+export async function readBytes(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes = MAX_BODY_BYTES,
+): Promise<Result<Uint8Array, ApiError>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = body?.getReader();
@@ -51,7 +58,7 @@ export async function readBytes(body: ReadableStream<Uint8Array> | null): Promis
       if (read === "late") return give(LATE_BODY);
       if (read.done) break;
       size += read.value.byteLength;
-      if (size > MAX_BODY_BYTES) return give(LARGE_BODY);
+      if (size > maxBytes) return give(largeBody(maxBytes));
       chunks.push(read.value);
     }
   } finally {

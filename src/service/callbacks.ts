@@ -1,12 +1,14 @@
 // A provider says that something happened. It is believed in one thing only: that it may be worth looking now.
-import { openAttempt, sealAttempt } from "../core/callback-token.ts";
+import { openAttempt, sealAttempt, type AttemptRef } from "../core/callback-token.ts";
 import { attemptNumber, lastAttempt } from "../core/task.ts";
-import type { Callback, CallbackUrlOf, ProviderOf, TaskOf } from "../ports.ts";
+import type { Callback, CallbackUrlOf, ProviderOf, Shield, TaskOf } from "../ports.ts";
 import { within } from "./within.ts";
 
 export interface CallbackDeps {
   readonly taskOf: TaskOf;
   readonly providerOf: ProviderOf;
+  /** By attempt. */
+  readonly hintShield: Shield;
   /** The task ids' own: the first seals, all open. */
   readonly secrets: readonly string[];
   /** The origin that the gateway is known by; null: the one that the task was created at. */
@@ -15,14 +17,18 @@ export interface CallbackDeps {
 
 export interface Callbacks {
   urlOf: CallbackUrlOf;
-  /** False: we never gave out this token. A genuine hint wakes the task; any other changes nothing, and is answered the same. */
-  receive(token: string, callback: Callback): Promise<boolean>;
+  /** Null: we never gave out this token. */
+  open(token: string): Promise<AttemptRef | null>;
+  /** False: more of them have come lately than any provider sends. */
+  admits(attempt: AttemptRef): Promise<boolean>;
+  /** A genuine hint wakes the task; any other changes nothing. */
+  receive(attempt: AttemptRef, callback: Callback): Promise<void>;
 }
 
 export const CALLBACK_PATH = "/v1/callbacks";
 const VERIFY_TIMEOUT_MS = 5_000;
 
-export function callbacks({ taskOf, providerOf, secrets, publicUrl }: CallbackDeps): Callbacks {
+export function callbacks({ taskOf, providerOf, hintShield, secrets, publicUrl }: CallbackDeps): Callbacks {
   return {
     async urlOf({ id: task, tenant, mode, base }, attempt) {
       const origin = publicUrl ?? base;
@@ -31,20 +37,25 @@ export function callbacks({ taskOf, providerOf, secrets, publicUrl }: CallbackDe
       return `${origin}${CALLBACK_PATH}/${await sealAttempt(secret, { tenant, mode, task, attempt })}`;
     },
 
-    async receive(token, callback) {
-      const ref = await openAttempt(secrets, token);
-      if (ref === null) return false;
+    async open(token) {
+      return openAttempt(secrets, token);
+    },
+
+    async admits({ tenant, mode, task, attempt }) {
+      return hintShield(`callback/${tenant}/${mode}/${task}/${attempt}`);
+    },
+
+    async receive(ref, callback) {
       const stub = () => taskOf(ref.tenant, ref.task);
       const task = await stub().read();
       // Late, or about an attempt that another has taken over from: nobody waits for it.
-      if (task?.status !== "running" || attemptNumber(task) !== ref.attempt) return true;
+      if (task?.status !== "running" || attemptNumber(task) !== ref.attempt) return;
       const provider = providerOf(lastAttempt(task));
       const { operation } = task;
       const isGenuine =
         provider?.isGenuine === undefined ||
         (await within(VERIFY_TIMEOUT_MS, async (signal) => provider.isGenuine?.(callback, operation, signal)).catch(() => false));
-      if (isGenuine) await stub().poke();
-      return true;
+      if (isGenuine) await stub().hint();
     },
   };
 }

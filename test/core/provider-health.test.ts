@@ -37,7 +37,7 @@ describe("a place", () => {
     const leases = [aLease(), aLease({ task: "held-2", credential: "KEY_1" }), aLease({ task: "held-3", credential: "KEY_2" })];
     expect(told(UNKNOWN_HEALTH, { leases })).toEqual({
       kind: "granted",
-      lease: { task: "task-1", tenant: "Tenant01", credential: "KEY_2", grantedAt: T0, until: T0 + HOUR },
+      lease: { task: "task-1", stay: 1, tenant: "Tenant01", credential: "KEY_2", grantedAt: T0, until: T0 + HOUR },
     });
   });
 

@@ -97,7 +97,7 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
   release: fc.record({ type: fc.constant("released"), heard: fc.subarray([1, 2, 3, 4]) }),
   purge: oneOf("purged", "try_again"),
 };
-const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), cancelled, oneOf("abandon", "discard"));
+const anyEvent: fc.Arbitrary<TaskEvent> = fc.oneof(...Object.values(ANSWERS), cancelled, oneOf("abandon", "discard", "hint"));
 
 type Answers = { readonly [Kind in Busy]: TaskEvent };
 const answer: fc.Arbitrary<Answers> = fc.record(ANSWERS);

@@ -48,6 +48,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   store_failed: { type: "store_failed", retryAfterMs: null },
   settled: { type: "settled", heard: [] },
   released: { type: "released", heard: [1] },
+  hint: { type: "hint" },
   cancel: { type: "cancel", passesOn: false },
   cancel_answered: { type: "cancel_answered", answer: "stopping" },
   announced: { type: "announced", types: ["video.created"] },
@@ -66,7 +67,7 @@ const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
 const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
   queued: ["cancel", "abandon", "prepared", "prepare_failed", "leased", "lease_refused"],
   submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
-  running: ["still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
+  running: ["hint", "still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
   storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
   settling: ["settled"],
   completed: ["links_revoked", "discard", "purged"],
@@ -867,6 +868,18 @@ describe("cancelling what a provider works on", () => {
     expect(after(task, { type: "cancel", passesOn: true }, T0 + SECOND)).toBe(task);
   });
 
+  it("is passed on at once, whatever a poll under way says of the time to come back", () => {
+    const asked = after(aTask({ status: "running" }), { type: "cancel", passesOn: true }, T0 + SECOND);
+    expect(wakeAt(asked, T0 + SECOND)).toBe(T0 + SECOND);
+    const poll = begin(aTask({ status: "running" }), T0 + SECOND, []).effect;
+    const answered = after(asked, { type: "still_running", retryAfterMs: 5 * MINUTE }, T0 + 2 * SECOND);
+    expect(wakeAt(answered, T0 + 2 * SECOND)).toBe(T0 + 2 * SECOND);
+    for (const task of [asked, answered]) expect(followUp(task, poll, T0 + 2 * SECOND, [])?.effect.kind).toBe("cancel");
+    const untold = { ...asked, told: [] };
+    const cancel = begin(untold, T0 + 2 * SECOND, []).effect;
+    expect(followUp(untold, cancel, T0 + 3 * SECOND, [])?.effect.kind, "once a wake").toBe("announce");
+  });
+
   it("is repeated when its answer was lost", () => {
     const { task, again } = begin(asked, T0 + SECOND, ROUTES);
     expect(begin(task, again, ROUTES).effect.kind).toBe("cancel");
@@ -892,6 +905,51 @@ describe("cancelling what a provider works on", () => {
   it("does not outlive the deadline", () => {
     const { effect } = begin(asked, DEADLINE, ROUTES);
     expect(effect).toMatchObject({ kind: "poll", task: { lastPoll: true } });
+  });
+});
+
+describe("a provider's hint", () => {
+  const running = aTask({ status: "running", notBefore: T0 + 5 * MINUTE });
+  const now = T0 + 10 * SECOND;
+
+  it("has the task polled at once, though its provider had named a later time", () => {
+    const hinted = after(running, { type: "hint" }, now);
+    expect(wakeAt(hinted, now)).toBe(now);
+    const polled = begin(hinted, now, []);
+    expect(polled).toMatchObject({ effect: { kind: "poll" }, task: { hintAt: null } });
+    expect(begin(polled.task, now + 10 * SECOND, []).effect.kind, "once").toBe("none");
+  });
+
+  it("is followed every two seconds at most, however many come", () => {
+    let task: Task = running;
+    const polls: number[] = [];
+    const writes = new Set<Task>();
+    for (let at = now; at < now + 10 * SECOND; at += 100) {
+      task = after(task, { type: "hint" }, at);
+      writes.add(task);
+      if (wakeAt(task, at) > at) continue;
+      const begun = begin(task, at, []);
+      if (begun.effect.kind === "poll") polls.push(at - now);
+      task = begun.task;
+    }
+    expect(polls).toEqual([0, 2, 4, 6, 8].map((second) => second * SECOND));
+    expect(writes.size, "and written down as seldom").toBeLessThanOrEqual(11);
+  });
+
+  it("that comes while the provider is asked is followed when that is over, whatever it answers", () => {
+    const begun = begin(after(running, { type: "hint" }, now), now, []);
+    const hinted = after(begun.task, { type: "hint" }, now + SECOND);
+    for (const retryAfterMs of [null, 5 * MINUTE]) {
+      const answered = after(hinted, { type: "still_running", retryAfterMs }, now + SECOND);
+      expect(wakeAt(answered, now + SECOND)).toBe(now + 2 * SECOND);
+      expect(begin(answered, now + 2 * SECOND, []).effect.kind).toBe("poll");
+    }
+  });
+
+  it("does not put off the next poll, nor the last one", () => {
+    const hinted = after(aTask({ status: "running", hintsFrom: DEADLINE + SECOND }), { type: "hint" }, DEADLINE - SECOND);
+    expect(wakeAt(hinted, DEADLINE - SECOND)).toBe(DEADLINE);
+    expect(begin(hinted, DEADLINE, [])).toMatchObject({ effect: { kind: "poll", task: { lastPoll: true } } });
   });
 });
 

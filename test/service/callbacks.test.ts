@@ -15,12 +15,14 @@ type IsGenuine = NonNullable<Provider["isGenuine"]>;
 
 /** What is asked, in order. */
 let asked: string[];
+let isAdmitted: boolean;
 let task: () => Task | null;
 /** Undefined: its provider signs nothing. */
 let isGenuine: IsGenuine | undefined;
 let provider: (attempt: Pick<Attempt, "provider" | "credential">) => Provider | undefined;
 beforeEach(() => {
   asked = [];
+  isAdmitted = true;
   task = () => running;
   isGenuine = async () => true;
   provider = () => (isGenuine === undefined ? {} : { isGenuine }) as Provider;
@@ -30,22 +32,23 @@ afterEach(() => void vi.useRealTimers());
 function service(publicUrl: string | null = null): Callbacks {
   const port = (name: string): Partial<TaskPort> => ({
     read: async () => (asked.push(`read ${name}`), task()),
-    poke: async () => (asked.push(`poke ${name}`), true),
+    hint: async () => void asked.push(`hint ${name}`),
   });
   return callbacks({
     taskOf: (tenant, id) => port(`${tenant}/${id}`) as TaskPort,
     providerOf: (attempt) => provider(attempt),
+    hintShield: async (key) => (asked.push(`shield ${key}`), isAdmitted),
     secrets: SECRETS,
     publicUrl,
   });
 }
 
-async function receive(ref: AttemptRef = REF): Promise<boolean> {
-  return service().receive(await sealAttempt("id-secret", ref), CALLBACK);
+async function receive(ref: AttemptRef = REF): Promise<void> {
+  await service().receive(ref, CALLBACK);
 }
 
 const READ = `read Tenant01/${TASK_ID}`;
-const POKE = `poke Tenant01/${TASK_ID}`;
+const HINT = `hint Tenant01/${TASK_ID}`;
 
 describe("urlOf", () => {
   it("names the attempt, sealed with the newest secret, at the gateway's own origin", async () => {
@@ -63,28 +66,39 @@ describe("urlOf", () => {
   });
 });
 
-describe("receive", () => {
-  it.each(["", "x", "A".repeat(60)])("does not know the token %j, and asks nobody", async (token) => {
-    expect(await service().receive(token, CALLBACK)).toBe(false);
-    expect(asked).toEqual([]);
+describe("open", () => {
+  it("knows the attempt that it gave a token out for, by any of its secrets", async () => {
+    for (const secret of SECRETS) expect(await service().open(await sealAttempt(secret, REF))).toEqual(REF);
+  });
+
+  it.each(["", "x", "A".repeat(60)])("does not know the token %j", async (token) => {
+    expect(await service().open(token)).toBeNull();
   });
 
   it("does not know a token of a secret that is in use no more", async () => {
-    expect(await service().receive(await sealAttempt("an-older-secret", REF), CALLBACK)).toBe(false);
-    expect(asked).toEqual([]);
+    expect(await service().open(await sealAttempt("an-older-secret", REF))).toBeNull();
   });
+});
 
+it("admits so many an attempt", async () => {
+  expect(await service().admits(REF)).toBe(true);
+  isAdmitted = false;
+  expect(await service().admits(REF)).toBe(false);
+  expect(asked).toEqual(Array.from({ length: 2 }, () => `shield callback/Tenant01/live/${TASK_ID}/1`));
+});
+
+describe("receive", () => {
   it("wakes the task that a genuine one is about", async () => {
-    expect(await receive()).toBe(true);
-    expect(asked).toEqual([READ, POKE]);
+    await receive();
+    expect(asked).toEqual([READ, HINT]);
   });
 
   it("wakes it for a provider that signs nothing, and for one that was taken out of the settings", async () => {
     isGenuine = undefined;
-    expect(await receive()).toBe(true);
+    await receive();
     provider = () => undefined;
-    expect(await receive()).toBe(true);
-    expect(asked).toEqual([READ, POKE, READ, POKE]);
+    await receive();
+    expect(asked).toEqual([READ, HINT, READ, HINT]);
   });
 
   it("has it judged by the provider and the credential of the attempt under way, as it came", async () => {
@@ -94,28 +108,28 @@ describe("receive", () => {
     isGenuine = async (...given) => (seen.push(...given.slice(0, 2)), true);
     const judge = provider;
     provider = ({ provider: name, credential }) => (seen.push({ name, credential }), judge({ provider: name, credential }));
-    expect(await receive({ ...REF, attempt: 2 })).toBe(true);
+    await receive({ ...REF, attempt: 2 });
     expect(seen).toEqual([{ name: "beta", credential: "BETA_KEY_2" }, CALLBACK, { job: "j2" }]);
-    expect(asked).toEqual([READ, POKE]);
+    expect(asked).toEqual([READ, HINT]);
   });
 
   it.each(TASK_STATUSES.filter((status) => status !== "running"))("leaves a task alone that is %s", async (status) => {
     task = () => aTask({ status });
-    expect(await receive()).toBe(true);
+    await receive();
     expect(asked).toEqual([READ]);
   });
 
   it("leaves a task alone that is gone", async () => {
     task = () => null;
-    expect(await receive()).toBe(true);
+    await receive();
     expect(asked).toEqual([READ]);
   });
 
   it.each([2, 3])("leaves a task alone whose attempt is another one than %i", async (attempt) => {
-    expect(await receive({ ...REF, attempt })).toBe(true);
+    await receive({ ...REF, attempt });
     const attempts = [anAttempt({ outcome: "failed" }), anAttempt(), anAttempt(), anAttempt()];
     task = () => aTask({ status: "running", attempts });
-    expect(await receive({ ...REF, attempt })).toBe(true);
+    await receive({ ...REF, attempt });
     expect(asked).toEqual([READ, READ]);
   });
 
@@ -130,7 +144,7 @@ describe("receive", () => {
     ],
   ])("is answered like any other, and wakes nobody, where it %s", async (_, judge) => {
     isGenuine = judge;
-    expect(await receive()).toBe(true);
+    await receive();
     expect(asked).toEqual([READ]);
   });
 
@@ -144,7 +158,7 @@ describe("receive", () => {
     await vi.advanceTimersByTimeAsync(4_999);
     expect(signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
-    expect(await received).toBe(true);
+    await received;
     expect(signal.aborted).toBe(true);
     expect(asked).toEqual([READ]);
   });

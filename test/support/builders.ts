@@ -6,6 +6,7 @@ import type { Limits, Usage } from "../../src/core/quota.ts";
 import type { Route } from "../../src/core/routing.ts";
 import {
   ANY_ROUTE,
+  NO_HINT,
   TASK_SCHEMA,
   type Attempt,
   type Place,
@@ -102,7 +103,7 @@ const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
   queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lastReason: null },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
-  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
+  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked", ...NO_HINT },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
   settling: { ...COMMON, status: "settling", outcome: { kind: "completed", video: aVideo() }, settlingSince: T0 },
   completed: { ...COMMON, status: "completed", video: aVideo(), linkRevision: 0, expiresAt: T0 + 7 * DAY },
