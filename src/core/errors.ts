@@ -79,7 +79,7 @@ const FAILURE_SENTENCES: Record<FailureCode, string> = {
     "The provider's content policy refused this prompt or one of its images. Change the prompt and create a new task.",
   image_fetch_failed: "One of the images could not be fetched. Check that its URL can be read by everybody, and create a new task.",
   image_invalid:
-    "One of the images is not a JPEG, PNG or WebP file, or is larger than ten megabytes. Change it and create a new task.",
+    "One of the images is not a JPEG, PNG or WebP file, or has more than ten megabytes, or all of them have more than fifteen. Change them and create a new task.",
   upstream_rejected: "No provider accepted this request. Change the parameters, or try another model.",
   upstream_ambiguous:
     "The connection to the provider broke while the task was being handed over, and it cannot be told whether it was accepted. It was not sent again, so that nothing is generated twice. Create a new task.",

@@ -1,11 +1,11 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
-import { backoff } from "./backoff.ts";
+import { backoff, jitterOf } from "./backoff.ts";
 import { dueToTell, nextTellAt, placeAt, withoutEnded, withoutOtherPlaces } from "./left-place.ts";
 import { untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
 import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
-import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
+import { dueAt, goesWithoutPlace, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { attemptNumber, lastAttempt } from "./task.ts";
 import type {
   Attempt,
@@ -69,8 +69,11 @@ export type FollowUp = Omit<Begun, "again"> & { readonly again: number | null };
 
 export function begin(stored: Task, now: number, routes: readonly Route[]): Begun {
   const begun = beginStep(withoutEnded(stored, now), now, routes);
-  const tellAt = nextTellAt(begun.task) ?? Infinity;
-  return tellAt > now ? { ...begun, again: Math.min(begun.again, tellAt) } : begun;
+  const { task, again } = begun;
+  // A step that dies takes neither the last look with it nor the word that is owed of a place.
+  const lastAt = task.status === "queued" && now < task.deadlineAt ? task.deadlineAt : Infinity;
+  const tellAt = nextTellAt(task) ?? Infinity;
+  return { ...begun, again: Math.min(again, lastAt, tellAt > now ? tellAt : Infinity) };
 }
 
 function beginStep(task: Task, now: number, routes: readonly Route[]): Begun {
@@ -105,19 +108,19 @@ export function followUp(task: Task, step: Effect, now: number, routes: readonly
   // It may have been asked for while we were away, and the alarm for it come and gone.
   if (task.status === "running" && task.cancel === "asked" && step.kind !== "cancel") return beginCancel(task, now);
   if (task.status === "queued" && step.kind === "release") return begin(task, now, routes);
-  if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
+  if (task.status === "queued" && hasMoved(task, step, now)) return beginSubmit(task, now, routes);
   const news = untoldNews(task);
   return news.length === 0 ? null : { task, effect: { kind: "announce", news, task }, again: null };
 }
 
 /** Whether the step has brought a queued task further, so that the next one may begin at once. */
-function hasMoved(task: QueuedTask, step: Effect): boolean {
+function hasMoved(task: QueuedTask, step: Effect, now: number): boolean {
   switch (step.kind) {
     case "prepare":
       return task.images !== null;
     case "lease":
       return (
-        (placeAt(task, step.provider)?.lease ?? null) !== null || task.waits.some(({ provider }) => provider === step.provider)
+        isHad(task, step.provider) || goesWithoutPlace(task, now) || task.waits.some(({ provider }) => provider === step.provider)
       );
     case "poll":
     case "store":
@@ -125,6 +128,11 @@ function hasMoved(task: QueuedTask, step: Effect): boolean {
     default:
       return false;
   }
+}
+
+/** Whether it has the place. */
+function isHad(task: QueuedTask, provider: string): boolean {
+  return (placeAt(task, provider)?.lease ?? null) !== null;
 }
 
 /** Why a task cannot be cancelled any more; null: it can. `passesOn`: its provider can be asked to stop. */
@@ -190,7 +198,7 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   }
   const here = withoutOtherPlaces(task, route.provider, now);
   const lease = placeAt(here, route.provider)?.lease ?? null;
-  if (route.leased && lease === null) {
+  if (route.leased && lease === null && !goesWithoutPlace(here, now)) {
     const asking = askingAt(here, route.provider);
     const effect: Effect = { kind: "lease", provider: route.provider, model, credentials, task: asking };
     return { task: asking, effect, again: now + LEASE_MS };
@@ -202,7 +210,8 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const number = attemptNumber(task) + 1;
   const attempt: Attempt = {
     provider: route.provider,
-    credential: lease?.credential ?? credentials[0] ?? "",
+    // Nobody knows which of them is spent: none is worn out first.
+    credential: lease?.credential ?? credentials[Math.floor(jitterOf(`${task.id}/${number}`) * credentials.length)] ?? "",
     model,
     startedAt: now,
     latency: { medianMs: median, quantiles },

@@ -10,6 +10,12 @@ import type { QueuedTask, RunningTask, StoringTask, SubmittingTask, Task } from 
 const STORING_GRACE_MS = 8 * 60_000;
 /** The longest any single step may be asked to wait by a provider. */
 const RETRY_AFTER_CAP_MS = 5 * 60_000;
+/** A provider's health that cannot be asked so often in a row must not keep a task from its provider. */
+const LEASE_MISSES_ALLOWED = 5;
+/** Nor when the deadline is so near that a video may just be made. */
+const LEASE_LATE_MS = 2 * 60_000;
+const LEASE_RETRY_MS = 1_000;
+const LEASE_RETRY_CAP_MS = 15_000;
 /** What has to be repeated until it is done waits a part of the time already spent on it. */
 const REPEAT_GROWTH = 0.5;
 
@@ -61,6 +67,17 @@ export function pollAt(task: SubmittingTask | RunningTask, now: number): number 
 /** From then on a finished video is not fetched any more. */
 export function lastStoreAt(task: StoringTask): number {
   return task.deadlineAt + STORING_GRACE_MS;
+}
+
+/** Whether it goes to its provider without a place, because nobody can be asked for one. */
+export function goesWithoutPlace({ leaseMisses, deadlineAt }: QueuedTask, now: number): boolean {
+  return leaseMisses >= LEASE_MISSES_ALLOWED || (leaseMisses > 0 && now >= deadlineAt - LEASE_LATE_MS);
+}
+
+/** When a provider's health is asked again that could not be asked. */
+export function askAgainAt(task: QueuedTask, now: number): number {
+  const wait = goesWithoutPlace(task, now) ? 0 : backoff(task.leaseMisses, LEASE_RETRY_MS, LEASE_RETRY_CAP_MS, task.id);
+  return now + wait;
 }
 
 /** How long to wait, as a provider asked; null: it did not. */

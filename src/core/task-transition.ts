@@ -5,7 +5,7 @@ import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
 import { placeAt, stillToTell, withoutPlaces } from "./left-place.ts";
 import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
-import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
+import { askAgainAt, backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, NO_HINT, requeued } from "./task.ts";
 import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
@@ -19,8 +19,12 @@ export type TaskEvent =
   | { type: "submit_unknown"; repeatable: boolean }
   | { type: "prepared"; images: readonly PreparedImage[] }
   | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
+  /** It may pass: an image's server is not to be had, or our own store is not. */
+  | { type: "prepare_missed"; by: "host" | "store" }
   | { type: "leased"; lease: Lease }
   | { type: "lease_refused"; wait: Wait }
+  /** The provider's health could not be asked, or did not answer. */
+  | { type: "lease_missed"; provider: string }
   | { type: "still_running"; retryAfterMs: number | null }
   | { type: "poll_missing" }
   | { type: "succeeded"; source: Json }
@@ -55,6 +59,12 @@ const MISSES_ALLOWED = 3;
 const SPOILED_ALLOWED = 2;
 /** Before another route is tried: long enough that a mistake in the settings does not become a hot loop. */
 const NEXT_ROUTE_MS = 1_000;
+/** All of a task's images, in base64 and in JSON, have to fit into an isolate's memory. */
+export const MAX_INLINED_BYTES = 15 * 1024 * 1024;
+/** An image's server that is down is not waited for until the deadline, with credits held all the while. */
+const IMAGE_TRIES = 3;
+/** Waits as after so many failures: 16 s. */
+const STORE_MISS = 4;
 /** A provider that stops a job needs a moment for it. */
 const AFTER_CANCEL_MS = 2_000;
 
@@ -97,14 +107,24 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "submitting" || event.repeatable) return task;
       return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
     case "prepared":
-      return task.status === "queued" ? { ...task, images: event.images } : task;
+      if (task.status !== "queued") return task;
+      if (event.images.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_INLINED_BYTES) return failing(task, "image_invalid", now);
+      return { ...task, images: event.images, lastReason: lastReasonOf(task) };
     case "prepare_failed":
       return task.status === "queued" ? failing(task, event.reason, now) : task;
+    case "prepare_missed": {
+      if (task.status !== "queued") return task;
+      // Ours to get over: the task waits for it as long as it has time.
+      if (event.by === "store") return { ...task, lastReason: "internal_error", notBefore: now + backedOff(task, STORE_MISS) };
+      const imageMisses = task.imageMisses + 1;
+      if (imageMisses >= IMAGE_TRIES) return failing(task, "image_fetch_failed", now);
+      return { ...task, imageMisses, notBefore: now + backedOff(task, imageMisses) };
+    }
     case "leased": {
       const { provider } = event.lease;
       if (task.status !== "queued" || placeAt(task, provider) === null) return task;
       const places = task.places.map((place) => (place.provider === provider ? { ...place, lease: event.lease } : place));
-      return { ...task, places, waits: without(task.waits, provider) };
+      return { ...task, places, leaseMisses: 0, waits: without(task.waits, provider) };
     }
     case "lease_refused": {
       const { provider } = event.wait;
@@ -113,8 +133,14 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       return {
         ...task,
         places: without(task.places, provider),
+        leaseMisses: 0,
         waits: [...without(task.waits, provider), { ...event.wait, until }],
       };
+    }
+    case "lease_missed": {
+      if (task.status !== "queued" || placeAt(task, event.provider) === null) return task;
+      const missed = { ...task, leaseMisses: task.leaseMisses + 1 };
+      return { ...missed, notBefore: askAgainAt(missed, now) };
     }
     case "still_running": {
       if (task.status !== "running") return task;

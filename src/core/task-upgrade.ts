@@ -16,7 +16,7 @@ function withPlaces(stored: Task): Task {
   if (stored.status === "running") return { ...stored, ...places, ...NO_HINT };
   if (stored.status !== "queued") return { ...stored, ...places };
   const { lease: _, ...queued } = stored as typeof stored & { lease?: Lease | null };
-  return { ...queued, ...places };
+  return { ...queued, ...places, leaseMisses: 0, imageMisses: 0 };
 }
 
 function placesOf(stored: Task): readonly Place[] {

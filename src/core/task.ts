@@ -184,11 +184,16 @@ type Hinted = {
 };
 export const NO_HINT: Hinted = { hintAt: null, hintsFrom: 0 };
 
-/** `lastReason`: of the attempt that failed last, for the case that no route is left. */
+/**
+ * `lastReason`: of the attempt that failed last, for the case that no route is left. `leaseMisses`: times in a row that a provider's
+ * health could not be asked for a place. `imageMisses`: times that an image's server was not to be had.
+ */
 export type QueuedTask = Common & {
   readonly status: "queued";
   readonly notBefore: number;
   readonly waits: readonly Wait[];
+  readonly leaseMisses: number;
+  readonly imageMisses: number;
   readonly lastReason: FailureCode | null;
 };
 export type SubmittingTask = Common & { readonly status: "submitting" };
@@ -217,7 +222,7 @@ export type CompletedTask = Common & {
 export type FailedTask = Common & { readonly status: "failed"; readonly reason: FailureCode; readonly expiresAt: number };
 export type Task = QueuedTask | SubmittingTask | RunningTask | StoringTask | SettlingTask | CompletedTask | FailedTask;
 
-const QUEUED = { status: "queued", waits: [], lastReason: null } as const;
+const QUEUED = { status: "queued", waits: [], leaseMisses: 0, imageMisses: 0, lastReason: null } as const;
 
 export function startTask(spec: TaskSpec): QueuedTask {
   const { createdAt } = spec;

@@ -3,7 +3,7 @@ import { RefusedError } from "../core/upstream-errors.ts";
 import type { FetchImage, ImageFile, JudgeUrl } from "../ports.ts";
 import { discard, guardedFetch } from "./guarded-fetch.ts";
 
-/** Three of them, in base64 and in JSON, have to fit into an isolate's memory. */
+/** How much all of a task may have together is core's to say. */
 export const MAX_IMAGE_BYTES = 10 * 1024 * 1024;
 /** These may pass; every other failure is the URL's own. */
 const MAY_PASS = [408, 425, 429, 500, 502, 503, 504];

@@ -8,6 +8,7 @@ import type {
   CallbackUrlOf,
   FetchImage,
   HealthOf,
+  ImageFile,
   ImageStore,
   Job,
   JobImage,
@@ -33,7 +34,6 @@ const IMAGE_TIMEOUT_MS = 15_000;
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 
-/** A provider's health that cannot be asked must not keep a task from its provider: it goes on without. */
 export async function lease({ task, provider, model, credentials }: Of<"lease">, hands: AskingHands): Promise<Performed> {
   const ask = {
     task: task.id,
@@ -50,8 +50,7 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
       ? { event: { type: "leased", lease: reply.lease } }
       : { event: { type: "lease_refused", wait: { ...reply.wait, startsAt: reply.startsAt } }, note: "no place" };
   } catch (error) {
-    const plain = { provider, credential: credentials[0] ?? "", quantiles: null };
-    return { event: { type: "leased", lease: plain }, note: nameOf(error) };
+    return { event: { type: "lease_missed", provider }, note: nameOf(error) };
   }
 }
 
@@ -61,9 +60,10 @@ export async function giveBack(
   left: readonly LeftPlace[],
   { healthOf }: Pick<AskingHands, "healthOf">,
 ): Promise<readonly number[]> {
-  const told = left.map(async ({ provider, leftAt: _, tellAt: _1, ...end }) => {
-    await within(LEASE_TIMEOUT_MS, async () => healthOf(provider).release({ task, ...end }));
-    return end.stay;
+  const told = left.map(async ({ provider, stay, credential, model, reason, durationMs, retryAt }) => {
+    const end = { task, stay, credential, model, reason, durationMs, retryAt };
+    await within(LEASE_TIMEOUT_MS, async () => healthOf(provider).release(end));
+    return stay;
   });
   return (await Promise.allSettled(told)).flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
 }
@@ -74,7 +74,7 @@ export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: A
   try {
     for (const [index, url] of task.generation.images.entries()) {
       const kept = await images.read(task.id, index);
-      const file = kept ?? (await within(IMAGE_TIMEOUT_MS, async (signal) => fetchImage(url, hostOf(task), signal)));
+      const file = kept ?? (await fetched(url, hostOf(task), fetchImage));
       if (kept === null) await images.put(task, index, file);
       prepared.push({ bytes: file.bytes.byteLength, mimeType: file.mimeType });
     }
@@ -83,7 +83,20 @@ export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: A
     if (error instanceof RefusedError && (error.reason === "image_fetch_failed" || error.reason === "image_invalid")) {
       return { event: { type: "prepare_failed", reason: error.reason }, note: error.reason };
     }
-    return { event: { type: "try_again" }, note: nameOf(error) };
+    return { event: { type: "prepare_missed", by: error instanceof ImageHostError ? "host" : "store" }, note: nameOf(error) };
+  }
+}
+
+/** The server of an image cannot be reached, or does not answer as it should. */
+class ImageHostError extends Error {
+  override readonly name = "ImageHostError";
+}
+
+async function fetched(url: string, ownHost: string, fetchImage: FetchImage): Promise<ImageFile> {
+  try {
+    return await within(IMAGE_TIMEOUT_MS, async (signal) => fetchImage(url, ownHost, signal));
+  } catch (error) {
+    throw error instanceof RefusedError ? error : new ImageHostError();
   }
 }
 

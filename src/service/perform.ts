@@ -107,7 +107,9 @@ async function settle(task: SettlingTask, { videos, images, ledgerOf, healthOf }
   try {
     // What is left of a copy goes first, but never holds the credits up: the purge removes it once more.
     if (outcome.kind === "failed") await videos.remove(task.id, outcome.upload).catch(() => undefined);
-    if (task.images !== null) await images.remove(task.id, task.images.length).catch(() => undefined);
+    // They may have been put though none is on record: one of several could not be had, or the task ended meanwhile.
+    const count = task.generation.images.length;
+    if (count > 0) await images.remove(task.id, count).catch(() => undefined);
     await ledgerOf(task.tenant, task.mode).resolve(task.id, settlementOf(task));
     return { event: { type: "settled", heard: await telling } };
   } catch (error) {

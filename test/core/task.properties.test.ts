@@ -63,13 +63,14 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
   prepare: fc.oneof(
     { weight: 3, arbitrary: fc.constant<TaskEvent>({ type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] }) },
     fc.constant<TaskEvent>({ type: "prepare_failed", reason: "image_invalid" }),
-    oneOf("try_again"),
+    fc.record({ type: fc.constant("prepare_missed"), by: fc.constantFrom("host", "store") }),
   ),
   lease: fc.oneof(
     { weight: 3, arbitrary: provider.map((name): TaskEvent => ({ type: "leased", lease: aLease(name) })) },
     fc
       .record({ name: provider, until: fc.integer({ min: T0, max: T0 + HOUR }) })
       .map(({ name, until }): TaskEvent => ({ type: "lease_refused", wait: { provider: name, until, position: 1 } })),
+    provider.map((name): TaskEvent => ({ type: "lease_missed", provider: name })),
   ),
   poll: fc.oneof(
     { weight: 3, arbitrary: fc.record({ type: fc.constant("succeeded"), source: fc.constant({ url: 1 }) }) },
@@ -378,8 +379,9 @@ function answerTo(effect: Exclude<Effect, { kind: "none" | "purge" }>, world: Wo
     case "cancel":
       return { type: "cancel_answered", answer: "stopping" };
     case "prepare":
-      return isDown ? { type: "try_again" } : { type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] };
-    case "lease": // As its performer does: without the provider's health it goes on without.
+      return isDown ? { type: "prepare_missed", by: "store" } : { type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] };
+    case "lease":
+      if (isDown) return { type: "lease_missed", provider: effect.provider };
       return { type: "leased", lease: aLease(effect.provider) };
     case "submit":
     case "poll":

@@ -53,8 +53,10 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   cancel_answered: { type: "cancel_answered", answer: "stopping" },
   announced: { type: "announced", types: ["video.created"] },
   prepared: { type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] },
+  prepare_missed: { type: "prepare_missed", by: "host" },
   prepare_failed: { type: "prepare_failed", reason: "image_invalid" },
   leased: { type: "leased", lease: { provider: "alpha", credential: "ALPHA_KEY", quantiles: null } },
+  lease_missed: { type: "lease_missed", provider: "alpha" },
   lease_refused: { type: "lease_refused", wait: { provider: "alpha", until: T0 + MINUTE, position: 3 } },
   abandon: { type: "abandon" },
   links_revoked: { type: "links_revoked" },
@@ -65,7 +67,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
 const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
 
 const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
-  queued: ["cancel", "abandon", "prepared", "prepare_failed", "leased", "lease_refused"],
+  queued: ["cancel", "abandon", "prepared", "prepare_failed", "prepare_missed", "leased", "lease_refused", "lease_missed"],
   submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
   running: ["hint", "still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
   storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
@@ -110,7 +112,7 @@ describe("startTask", () => {
   it("queues what was asked for, due at once and not yet tried", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
-    const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lastReason: null };
+    const fresh = { attempts: [], timeline, told: [], images: null, waits: [], leaseMisses: 0, imageMisses: 0, lastReason: null };
     const places = { stays: 0, places: [], left: [] };
     expect(startTask(spec)).toEqual({ ...spec, ...fresh, ...places, schema: 3, since: T0, status: "queued", notBefore: T0 });
   });
@@ -1169,6 +1171,51 @@ describe("a place at a provider", () => {
     expect(followUp(late, step, T0 + 2 * SECOND, [leased])?.effect).toEqual({ kind: "settle", task: ended });
   });
 
+  describe("that nobody can be asked for", () => {
+    const keys = ["KEY_1", "KEY_2", "KEY_3"];
+    const several = aRoute({ leased: true, credentials: keys });
+    const missed = { type: "lease_missed", provider: "alpha" } as const;
+
+    it("is asked for again a little later, five times in a row, and then the task goes on without", () => {
+      const waits: number[] = [];
+      let begun = begin(aTask(), T0, [several]);
+      let now = T0;
+      while (begun.effect.kind === "lease" && waits.length < 20) {
+        const task = after(begun.task, missed, now);
+        waits.push(wakeAt(task, now) - now);
+        expect(followUp(task, begun.effect, now, [several])?.effect.kind).toBe(waits.length < 5 ? undefined : "submit");
+        now = wakeAt(task, now);
+        begun = begin(task, now, [several]);
+      }
+      expect(waits.map((wait) => Math.round(wait / SECOND))).toEqual([1, 2, 4, 8, 0]);
+      expect(begun.effect).toMatchObject({ kind: "submit", attempt: { latency: { quantiles: null }, overdueAt: null } });
+      expect(begun.task.places, "which it may have all the same").toMatchObject([{ provider: "alpha", stay: 1, lease: null }]);
+      expect(after(begun.task, BUSY, now).left).toMatchObject([{ stay: 1, reason: "rate_limited" }]);
+    });
+
+    it("is gone on without after one try where the deadline is near", () => {
+      const late = begin(aTask(), DEADLINE - 2 * MINUTE, [several]);
+      expect(late.effect.kind).toBe("lease");
+      const task = after(late.task, missed, DEADLINE - 2 * MINUTE);
+      expect(followUp(task, late.effect, DEADLINE - 2 * MINUTE, [several])?.effect.kind).toBe("submit");
+    });
+
+    it("is counted anew once there was an answer", () => {
+      const first = after(after(ask.task, missed, T0), { type: "leased", lease }, T0 + SECOND);
+      expect(first).toMatchObject({ leaseMisses: 0 });
+      const wait = { provider: "alpha", until: T0 + MINUTE, position: 1 };
+      expect(after(after(ask.task, missed, T0), { type: "lease_refused", wait }, T0)).toMatchObject({ leaseMisses: 0 });
+    });
+
+    it("has tasks go on with any of the keys, not all with the first", () => {
+      const used = Array.from({ length: 50 }, (_, index) => {
+        const { effect } = begin(aTask({ id: `veo3:1-${index}`, leaseMisses: 5 }), T0, [several]);
+        return effect.kind === "submit" ? effect.attempt.credential : null;
+      });
+      expect(new Set(used)).toEqual(new Set(keys));
+    });
+  });
+
   describe("that was left", () => {
     const refused = after(aTask({ status: "submitting", places, stays: 1 }), BUSY, T0);
     const submitted: Effect = { kind: "submit", attempt: anAttempt(), task: aTask({ status: "submitting" }) };
@@ -1263,5 +1310,36 @@ describe("reference images for a wire that inlines them", () => {
   it.each(["image_fetch_failed", "image_invalid"] as const)("fail the task as %s, with nothing owed", (reason) => {
     const settling = expectFailing(after(task, { type: "prepare_failed", reason }, T0), reason);
     expect(orphansOf(settling)).toEqual([]);
+  });
+
+  it("are tried three times, seconds apart, where their server is not to be had: then the task fails, and not at its deadline", () => {
+    const missed = { type: "prepare_missed", by: "host" } as const;
+    const first = after(task, missed, T0);
+    expect(wakeAt(first, T0) - T0).toBeGreaterThan(SECOND);
+    expect(begin(first, T0 + SECOND, inline).effect.kind).toBe("none");
+    const second = after(first, missed, T0 + 3 * SECOND);
+    expect(begin(second, wakeAt(second, T0 + 3 * SECOND), inline).effect.kind).toBe("prepare");
+    expect(wakeAt(second, T0 + 3 * SECOND)).toBeLessThan(T0 + 10 * SECOND);
+    expect(orphansOf(expectFailing(after(second, missed, T0 + 10 * SECOND), "image_fetch_failed"))).toEqual([]);
+  });
+
+  it("are waited for while it is our own store that fails, and at the deadline the fault is called ours", () => {
+    let waiting: Task = task;
+    for (let now = T0; now < DEADLINE; now = wakeAt(waiting, now)) {
+      expect(begin(waiting, now, inline).effect.kind).toBe("prepare");
+      waiting = after(waiting, { type: "prepare_missed", by: "store" }, now);
+    }
+    expectFailing(begin(waiting, DEADLINE, inline).task, "internal_error");
+    const prepared = after(waiting, EVENTS.prepared, DEADLINE - SECOND);
+    expectFailing(begin(prepared, DEADLINE, inline).task, "queue_timeout");
+  });
+
+  it("may have 15 MB together, whatever each may have: nobody is asked with more", () => {
+    const together = (...sizes: number[]): TaskEvent => ({
+      type: "prepared",
+      images: sizes.map((size) => ({ bytes: size * 1024 * 1024, mimeType: "image/png" as const })),
+    });
+    expect(after(task, together(7, 5, 3), T0).status).toBe("queued");
+    expectFailing(after(task, together(10, 5.1), T0), "image_invalid");
   });
 });

@@ -101,7 +101,7 @@ const COMMON = {
 const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0 } as const;
 
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
-  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lastReason: null },
+  queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], leaseMisses: 0, imageMisses: 0, lastReason: null },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
   running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked", ...NO_HINT },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
