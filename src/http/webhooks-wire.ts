@@ -7,7 +7,8 @@ import type { DeliveryDetail } from "../service/webhooks.ts";
 import { line, toSeconds, toSecondsOrNull } from "./admin-wire.ts";
 import { strictBody } from "./validation.ts";
 
-const WEEK_SECONDS = 7 * 86_400;
+const DAY_SECONDS = 86_400;
+const WEEK_SECONDS = 7 * DAY_SECONDS;
 
 const events = z.array(z.enum(NEWS_TYPES)).min(1).max(NEWS_TYPES.length);
 const description = line(200).nullable();
@@ -25,13 +26,14 @@ export const createBody = strictBody({
 export const changeBody = strictBody({
   url: url.optional(),
   events: events.optional(),
-  description: description.optional(),
+  // Its example is the sample's: one that may be pasted, and changes nothing of where the events go.
+  description: description.optional().openapi({ example: "Orders" }),
   status: z.enum(["enabled", "disabled"]).optional(),
 }).openapi("ChangeWebhook");
 
 export const rollBody = strictBody({
-  overlap_seconds: z.int().min(0).max(WEEK_SECONDS).optional().openapi({
-    description: "How long the secret before signs too; a day where it is left out",
+  overlap_seconds: z.int().min(0).max(WEEK_SECONDS).default(DAY_SECONDS).openapi({
+    description: "How long the secret before signs too; 0 ends it at once",
   }),
   secret: secret.nullish(),
 }).openapi("RollWebhookSecret");

@@ -26,8 +26,6 @@ import {
   toSecret,
 } from "./webhooks-wire.ts";
 
-const DAY_SECONDS = 86_400;
-
 const createWebhook = createRoute({
   ...TENANT,
   method: "post",
@@ -170,7 +168,7 @@ export function mountWebhooks(app: App, services: Services): void {
   });
 }
 
-function toRoll({ overlap_seconds: seconds = DAY_SECONDS, secret = null }: z.infer<typeof rollBody>) {
+function toRoll({ overlap_seconds: seconds, secret = null }: z.infer<typeof rollBody>) {
   return { overlapMs: seconds * 1000, secret };
 }
 
