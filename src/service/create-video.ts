@@ -101,7 +101,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
 
   const now = deps.clock();
   const random = deps.randomBytes(TASK_ID_RANDOM_BYTES);
-  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, Math.floor(now / 1000), random);
+  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, now, random);
   const ledger = (): LedgerPort => deps.ledgerOf(caller.tenant, caller.mode);
   const reserved = await reserve(ledger, {
     id: newId,
