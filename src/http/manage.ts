@@ -11,7 +11,7 @@ import { jsonBody } from "./json-body.ts";
 import { metadataKey, metadataValue } from "./metadata.ts";
 import { refuseUnknown } from "./misses.ts";
 import { queriedTask } from "./seed-wire.ts";
-import { strictBody, wholeNumber } from "./validation.ts";
+import { strictBody, whole, wholeNumber } from "./validation.ts";
 
 const MAX_LIMIT = 50;
 const MIN_LINK_SECONDS = 60;
@@ -29,7 +29,7 @@ const listQuery = strictBody({
   to: wholeNumber(0, LATEST).optional().openapi({ description: "Created at this time or earlier, in unix seconds" }),
   metadata_key: metadataKey.optional().openapi({ description: "Whose metadata has this name" }),
   metadata_value: metadataValue.optional().openapi({ description: "Whose metadata has this value of metadata_key" }),
-  after: id.optional().openapi({ description: "The last_id of the page before" }),
+  after: z.string().optional().openapi({ description: "The last_id of the page before" }),
   limit: wholeNumber(1, MAX_LIMIT).default(20).openapi({ default: 20 }),
 });
 
@@ -52,7 +52,7 @@ const idBody = strictBody({ id }).openapi("VideoId");
 
 const linkBody = strictBody({
   id,
-  expires_in: z.int().min(MIN_LINK_SECONDS).max(MAX_LINK_SECONDS).nullish().openapi({ description: "The link's life in seconds" }),
+  expires_in: whole(MIN_LINK_SECONDS, MAX_LINK_SECONDS).nullish().openapi({ description: "The link's life in seconds" }),
   revoke: z.boolean().nullish().openapi({ description: "Make every link that is out stop working, instead" }),
 })
   .refine(({ revoke, expires_in }) => revoke !== true || (expires_in ?? null) === null, {

@@ -15,7 +15,7 @@ import { refuseUnknown } from "./misses.ts";
 import { jsonOrFormBody } from "./openai-form.ts";
 import { createBody, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
 import { replyWithContent } from "./reading-content.ts";
-import { faultOf } from "./validation.ts";
+import { faultOf, wholeNumber } from "./validation.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
@@ -45,7 +45,7 @@ export const listOpenAIVideos = createRoute({
   request: {
     query: z.object({
       after: z.string().optional(),
-      limit: z.coerce.number<string>().int().min(1).max(100).default(20),
+      limit: wholeNumber(1, 100).default(20).openapi({ default: 20 }),
       order: z.enum(["desc"]).optional().openapi({ description: "Newest first" }),
     }),
   },

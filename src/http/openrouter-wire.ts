@@ -6,7 +6,7 @@ import type { PublicTask } from "../core/public-task.ts";
 import { adjustedLength, adjustment, VIDEO_SECONDS, type Adjustment } from "./adjustments.ts";
 import type { FieldNames } from "./errors.ts";
 import { promptText } from "./prompt.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 /** The same models by its names for them. */
 const SLUGS = {
@@ -37,10 +37,7 @@ const imagePart = { type: z.literal("image_url"), image_url: strictBody({ url: z
 const wish = strictBody({
   model: z.enum([...MODEL_NAMES, ...(Object.keys(SLUGS) as Slug[])]),
   prompt: promptText,
-  duration: z
-    .int()
-    .min(1)
-    .max(LONGEST_SECONDS)
+  duration: whole(1, LONGEST_SECONDS)
     .nullish()
     .openapi({ description: `Every video has ${VIDEO_SECONDS} seconds` }),
   resolution: z.enum(RESOLUTIONS).nullish(),

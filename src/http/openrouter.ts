@@ -47,9 +47,9 @@ export const pollOpenRouterVideo = createRoute({
   responses: { 200: { description: "The job", content: { "application/json": { schema: jobReply } } }, ...errors },
 });
 
-const index = z.coerce
-  .number<string>()
-  .refine((asked) => asked === 0, "must be 0: a job makes one video")
+const index = z
+  .string()
+  .refine((asked) => asked === "0", "must be 0: a job makes one video")
   .openapi({ type: "integer", enum: [0] });
 
 export const downloadOpenRouterVideo = createRoute({

@@ -13,11 +13,13 @@ import { mountWebhookDeliveries } from "./webhook-deliveries.ts";
 import { guarded, params, replies, takes, TENANT } from "./webhook-routes.ts";
 import {
   changeBody,
+  DAY_SECONDS,
   createBody,
   deliveryDetailReply,
   emptyBody,
   endpointReply,
   madeEndpointReply,
+  noQuery,
   rollBody,
   secretReply,
   toDeliveryDetail,
@@ -40,6 +42,7 @@ const listWebhooks = createRoute({
   method: "get",
   path: "/v1/webhooks",
   summary: "List the webhook endpoints",
+  request: { query: noQuery },
   responses: replies("All of them", z.strictObject({ object: z.literal("list"), data: z.array(endpointReply) })),
 });
 
@@ -168,7 +171,8 @@ export function mountWebhooks(app: App, services: Services): void {
   });
 }
 
-function toRoll({ overlap_seconds: seconds, secret = null }: z.infer<typeof rollBody>) {
+// Where there is no body at all, the schema is not asked, and fills in nothing.
+function toRoll({ overlap_seconds: seconds = DAY_SECONDS, secret = null }: z.infer<typeof rollBody>) {
   return { overlapMs: seconds * 1000, secret };
 }
 
