@@ -9,7 +9,7 @@ import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
 import type { News } from "./core/news.ts";
 import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { PublicTask } from "./core/public-task.ts";
-import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
+import type { Limits, PlanAsk, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { Result } from "./core/result.ts";
 import type { Quantiles } from "./core/latency.ts";
@@ -302,6 +302,8 @@ export type Settlement =
 /** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's id. */
 export interface LedgerPort {
   reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>>;
+  /** Whether account, plan and key allow such a task at all, whatever is left and whoever waits. Changes nothing. */
+  allows(keyId: string, ask: PlanAsk): Promise<Result<null, Refusal>>;
   /** The task that stands for the same wish already; null: none, or not for this key. Changes nothing. */
   recall(keyId: string, claim: Claim): Promise<{ readonly id: string; readonly usage: Usage } | null>;
   resolve(taskId: string, settlement: Settlement): Promise<void>;

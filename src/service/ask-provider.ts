@@ -89,7 +89,7 @@ export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: A
 }
 
 function hostOf({ base }: QueuedTask): string {
-  return URL.parse(base)?.hostname ?? "";
+  return URL.parse(base)?.host ?? "";
 }
 
 export async function submit(
