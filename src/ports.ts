@@ -111,6 +111,8 @@ export interface Provider {
   open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource>;
   /** Asks it to stop, where the wire can. `too_late`: it has ended. `stopping`: taken; polls tell what came of it. Thrown: not known. */
   cancel?(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late">;
+  /** Whether this job can be asked to stop, where that differs from job to job. */
+  canCancel?(operation: Json): boolean;
   /** Whether a callback is the provider's own and of this operation, where the wire signs them. False is no error, only no hint. */
   isGenuine?(callback: Callback, operation: Json, signal: AbortSignal): Promise<boolean>;
 }
