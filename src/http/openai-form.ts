@@ -4,7 +4,7 @@ import type { MiddlewareHandler } from "hono";
 import { fail, ok, type Result } from "../core/result.ts";
 import type { AppEnv } from "./context.ts";
 import { answer, badRequest, type ApiError } from "./errors.ts";
-import { COMPRESSED_BODY, isCompressed, jsonBody, NOT_UTF8, printable, readBytes } from "./json-body.ts";
+import { checkHeaders, COMPRESSED_BODY, isCompressed, jsonBody, NOT_UTF8, printable, readBytes } from "./json-body.ts";
 
 const IMAGE_BY_URL = "Put the image at a public https address, and send that as input_reference[image_url].";
 
@@ -12,7 +12,12 @@ export const INVALID_FORM = badRequest("invalid_form", "The body is not a multip
 
 export const jsonOrFormBody: MiddlewareHandler<AppEnv> = async (c, next) => {
   const type = c.req.header("content-type") ?? "";
-  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) return jsonBody(c, next);
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) {
+    const wrong = checkHeaders(c.req.raw.headers);
+    if (wrong?.code === "unsupported_media_type")
+      return answer(c, { ...wrong, message: `${wrong.message} Or a form, as multipart/form-data.` });
+    return jsonBody(c, next);
+  }
   if (isCompressed(c.req.raw.headers)) return answer(c, COMPRESSED_BODY);
   const bytes = await readBytes(c.req.raw.body);
   if (!bytes.ok) {
