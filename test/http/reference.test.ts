@@ -63,6 +63,8 @@ describe("the pages", () => {
     const failures = [...page.matchAll(/<section class="code" id="task-(\w+)"/g)].map(([, code]) => code as FailureCode);
     expect(failures.length).toBeGreaterThan(9);
     for (const code of failures) expect(page).toContain(describeFailure(code).replaceAll("'", "&#39;"));
+    expect(page).toContain('<span id="content_policy">');
+    expect(page.match(/ id="internal_error"/g)).toHaveLength(1);
     const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(id);
