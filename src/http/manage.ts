@@ -33,8 +33,9 @@ const listQuery = strictBody({
   limit: wholeNumber(1, MAX_LIMIT).default(20).openapi({ default: 20 }),
 });
 
-const listedTask = queriedTask
-  .extend({ model: z.string(), created_at: z.int(), metadata: z.record(z.string(), z.string()) })
+// Not extended: Scalar's validator does not take what that would be in the document, an allOf.
+const listedTask = z
+  .strictObject({ ...queriedTask.shape, model: z.string(), created_at: z.int(), metadata: z.record(z.string(), z.string()) })
   .openapi("ListedVideo");
 
 const listReply = z
@@ -62,7 +63,7 @@ const linkBody = strictBody({
   .openapi("LinkVideo");
 
 const linkReply = z.union([
-  z.strictObject({ id: z.string(), url: z.string(), expires_at: z.int() }).openapi("VideoLink"),
+  z.strictObject({ id: z.string(), video_url: z.string(), expires_at: z.int() }).openapi("VideoLink"),
   z.strictObject({ id: z.string(), object: z.literal("video.links"), revoked: z.literal(true) }).openapi("RevokedLinks"),
 ]);
 
@@ -165,7 +166,7 @@ export function mountManage(app: App, services: Services): void {
     const made = await videoLinks.make(caller, given, life ?? null, baseOf(c, services));
     if (!made.ok) return refuseUnknown(c, services, made.error);
     c.set("taskId", given);
-    return c.json({ id: given, url: made.value.url, expires_at: made.value.expiresAt }, 200);
+    return c.json({ id: given, video_url: made.value.url, expires_at: made.value.expiresAt }, 200);
   });
 }
 

@@ -39,6 +39,10 @@ export const rollBody = strictBody({
   secret: secret.nullish(),
 }).openapi("RollWebhookSecret");
 
+export const testBody = strictBody({
+  event: z.enum(NEWS_TYPES).default("video.completed").openapi({ description: "What the sample tells of" }),
+}).openapi("TestWebhook");
+
 export const emptyBody = strictBody({}).openapi("Nothing");
 
 export const endpointReply = z

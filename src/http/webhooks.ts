@@ -16,12 +16,12 @@ import {
   DAY_SECONDS,
   createBody,
   deliveryDetailReply,
-  emptyBody,
   endpointReply,
   madeEndpointReply,
   noQuery,
   rollBody,
   secretReply,
+  testBody,
   toDeliveryDetail,
   toEndpoint,
   toMadeEndpoint,
@@ -107,7 +107,7 @@ const testWebhook = createRoute({
   method: "post",
   path: "/v1/webhooks/{id}/test",
   summary: "Send a sample now, once, and see how that goes",
-  request: { params, body: takes(emptyBody, false) },
+  request: { params, body: takes(testBody, false) },
   responses: replies("The delivery, with what was answered", deliveryDetailReply),
 });
 
@@ -166,7 +166,8 @@ export function mountWebhooks(app: App, services: Services): void {
   });
 
   app.openapi(testWebhook, async (c) => {
-    const tested = await webhooks.tryOut(c.var.caller, c.req.valid("param").id, baseOf(c, services));
+    const { event = "video.completed" } = c.req.valid("json");
+    const tested = await webhooks.tryOut(c.var.caller, c.req.valid("param").id, event, baseOf(c, services));
     return tested.ok ? c.json(toDeliveryDetail(tested.value), 200) : refuse(c, tested.error);
   });
 }

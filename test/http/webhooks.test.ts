@@ -157,8 +157,39 @@ describe("an endpoint", () => {
     expect(headers).toMatchObject({ "webhook-test": "true" });
     vi.setSystemTime(Number((headers as Record<string, string>)["webhook-timestamp"]) * 1000);
     expect(new Webhook(secret).verify(body as string, headers as Record<string, string>)).toMatchObject({
-      id: expect.stringMatching(/^veo3:\d+-sample$/),
+      id: expect.stringMatching(/^veo3:\d+-sample/),
       status: "completed",
+    });
+  });
+});
+
+describe("a sample", () => {
+  it.each([
+    ["video.created", { status: "pending", video_url: null }],
+    ["video.processing", { status: "processing", video_url: null }],
+    ["video.completed", { status: "completed", video_url: expect.stringContaining("/v1/video/file/") }],
+    ["video.failed", { status: "failed", video_url: null, error: { code: "content_policy", message: expect.any(String) } }],
+  ])("is of the event that was asked for: %s", async (event, body) => {
+    receive();
+    const { id } = await add();
+    const tried = await told<DeliveryReply>("POST", `/${id}/test`, { event });
+    expect(tried).toMatchObject({ event, test: true, state: "delivered", request: { headers: { "webhook-event": event }, body } });
+  });
+
+  it("has a link that leads to no video, and is told so as any other", async () => {
+    receive();
+    const { id } = await add();
+    const { request } = await told<{ request: { body: { video_url: string } } }>("POST", `/${id}/test`);
+    const link = new URL(request.body.video_url);
+    expect(await readError(await call(link.pathname + link.search))).toMatchObject({ status: 404, code: "video_expired" });
+  });
+
+  it("of no event that there is is refused", async () => {
+    const { id } = await add();
+    expect(await refused("POST", `/${id}/test`, { event: "video.done" })).toEqual({
+      status: 400,
+      code: "invalid_value",
+      param: "event",
     });
   });
 });
