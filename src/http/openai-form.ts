@@ -1,5 +1,6 @@
 // Reads a create's body in either form that OpenAI's clients send: JSON, or the multipart form of its own libraries. A form becomes
-// the object that the same request would be in JSON, so that one schema judges both; an image that came along is a File in it, which no JSON has.
+// the object that the same request would be in JSON, so that one schema judges both; an image that came along is a File in it, which
+// no JSON can have.
 import type { MiddlewareHandler } from "hono";
 import { MAX_IMAGE_BYTES } from "../core/reference-image.ts";
 import { fail, ok, type Result } from "../core/result.ts";

@@ -297,7 +297,7 @@ describe("a form with a file", () => {
         body: form([PROMPT, IMAGE]),
       });
     await expectRefusal(poor, send402, { status: 402, code: "insufficient_quota" });
-    expect((await env.VIDEOS.list()).objects).toEqual([]);
+    expect((await env.VIDEOS.list({ prefix: "images/" })).objects).toEqual([]);
   });
 });
 
@@ -336,10 +336,11 @@ describe("who asks", () => {
 
   it("is braked when it guesses", async () => {
     const { key } = await aTenant();
-    const statuses = new Set<number>();
-    for (let guesses = 0; guesses < 130; guesses++)
-      statuses.add((await call(`/v1/videos/veo3:1704067200-${guesses}`, { key })).status);
-    expect([...statuses]).toEqual([404, 429]);
+    // The shield's minute may turn over in the middle, so that it takes up to twice as many as it lets pass.
+    let status = 404;
+    for (let guesses = 0; status === 404 && guesses < 400; guesses++)
+      status = (await call(`/v1/videos/veo3:1704067200-${guesses}`, { key })).status;
+    expect(status).toBe(429);
   });
 });
 
