@@ -5,6 +5,7 @@ import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
+import type { ImageType } from "./reference-image.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
@@ -97,7 +98,7 @@ export interface Lease {
 /** A reference image that was fetched for a wire that inlines. */
 export interface PreparedImage {
   readonly bytes: number;
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  readonly mimeType: ImageType;
 }
 
 export interface StoredVideo {
