@@ -11,6 +11,7 @@ import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { PublicTask } from "./core/public-task.ts";
 import type { Limits, PlanAsk, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
+import type { ImageType } from "./core/reference-image.ts";
 import type { Result } from "./core/result.ts";
 import type { Quantiles } from "./core/latency.ts";
 import type { Attempt, AttemptReason, Lease, Metadata, Orphan, StoredVideo, Wait, Task, TaskSpec, Upload } from "./core/task.ts";
@@ -35,7 +36,7 @@ export interface Job {
 }
 
 export interface JobImage {
-  /** As the tenant named it. */
+  /** As the tenant named it, or a link of ours to an upload; for an adapter that passes URLs on. */
   readonly url: string;
   /** The image itself, for an adapter that inlines; null for one that passes URLs on. */
   readonly file: ImageFile | null;
@@ -43,8 +44,8 @@ export interface JobImage {
 
 export interface ImageFile {
   readonly bytes: Uint8Array;
-  /** As its first bytes tell, whatever its server said. */
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  /** As its first bytes tell, whatever was said of it. */
+  readonly mimeType: ImageType;
 }
 
 /** The account with an upstream that an adapter works with. */
@@ -157,17 +158,28 @@ export type ProviderOf = (attempt: Pick<Attempt, "provider" | "credential">) => 
  */
 export type FetchImage = (url: string, ownHost: string, signal: AbortSignal) => Promise<ImageFile>;
 
-/** R2: the reference images of tasks under way, for wires that inline them. */
+export interface OpenImage {
+  readonly body: ReadableStream;
+  readonly size: number;
+  readonly mimeType: ImageType;
+}
+
+/** R2: the reference images of tasks under way, uploaded or fetched for wires that inline them. */
 export interface ImageStore {
   put(task: StoreTarget, index: number, file: ImageFile): Promise<void>;
   /** Null: it is not there. */
   read(taskId: string, index: number): Promise<ImageFile | null>;
+  /** The same as a stream. */
+  open(taskId: string, index: number): Promise<OpenImage | null>;
   /** Removing what is not there is success. */
   remove(taskId: string, count: number): Promise<void>;
 }
 
 /** Where a provider may call about one attempt: opaque, and good for a hint only. Null: the gateway cannot be called from outside. */
 export type CallbackUrlOf = (task: Pick<Task, "id" | "tenant" | "mode" | "base">, attempt: number) => Promise<string | null>;
+
+/** Where a provider that takes URLs may fetch a kept image of a task until it must have ended. Null: not from outside. */
+export type ImageUrlOf = (task: Pick<Task, "id" | "base" | "deadlineAt">, index: number) => Promise<string | null>;
 
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
@@ -216,8 +228,9 @@ export interface VideoMeta {
   readonly linkRevision: number;
 }
 
-/** One stored object as the sweep sees it. */
+/** One stored object as the sweep sees it: a video, or a reference image. */
 export interface StoredObject {
+  readonly key: string;
   readonly taskId: string;
   /** Whose it is, as far as its metadata says. */
   readonly owner: { readonly tenant: string; readonly mode: Mode } | null;
@@ -261,7 +274,14 @@ export interface VideoStore {
   revokeLinks(taskId: string, linkRevision: number, signal: AbortSignal): Promise<boolean>;
   /** Removes the video and gives up its unfinished upload. Removing what is not there is success. */
   remove(taskId: string, upload: Upload | null): Promise<void>;
-  list(cursor: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; cursor: string | null }>;
+}
+
+/** R2, all of it that is the gateway's. */
+export interface StoredObjects {
+  /** Those after the key `after`, in the order of their keys. `last`: where the next page goes on; null: this was the end. */
+  list(after: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; last: string | null }>;
+  /** Removing what is not there is success. */
+  remove(keys: readonly string[]): Promise<void>;
 }
 
 export interface StoreTarget {
@@ -327,7 +347,7 @@ export interface LedgerPort {
   forget(taskId: string): Promise<void>;
   /** The ids of its tasks, the newest first, older than `after`. */
   list(filter: TaskFilter, after: string | null, limit: number): Promise<string[]>;
-  /** Of these tasks, those that the ledger still has a row for. */
+  /** Of these tasks, those that the ledger still has a row for; an id that was given up is no task. */
   known(taskIds: readonly string[]): Promise<string[]>;
   /** The cron's look: re-arms a lost alarm, writes KV's copies anew once a day, and pokes what should be gone. */
   tend(): Promise<void>;
@@ -592,7 +612,7 @@ export interface AuditEntry {
 export interface SweepPage {
   readonly lease: string;
   readonly tenants: readonly TenantRef[];
-  /** Where the walk over the stored videos goes on; null: from the start. */
+  /** The key after which the walk over what is stored goes on; null: from the start. */
   readonly objectCursor: string | null;
 }
 

@@ -5,6 +5,7 @@ import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
+import type { ImageType } from "./reference-image.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
@@ -62,6 +63,8 @@ export interface Attempt {
   /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
+  /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
+  readonly number?: number;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */
@@ -95,7 +98,7 @@ export interface Lease {
 /** A reference image that was fetched for a wire that inlines. */
 export interface PreparedImage {
   readonly bytes: number;
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  readonly mimeType: ImageType;
 }
 
 export interface StoredVideo {
@@ -237,6 +240,11 @@ export function costCentsOf(orphans: readonly Orphan[]): number | null {
     (sum, { attempt: { costCents } }) => (sum === null || costCents === null ? null : sum + costCents),
     0,
   );
+}
+
+/** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
+export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
+  return attempts.at(-1)?.number ?? attempts.length;
 }
 
 export function lastAttempt(task: Task): Attempt {

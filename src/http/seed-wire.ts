@@ -160,6 +160,7 @@ export function toWish(body: z.infer<typeof quoteBody>): Required<Wish> {
       aspectRatio: body.aspect_ratio ?? null,
       images: body.images ?? [],
     },
+    uploads: [],
     maxCost: body.max_cost ?? null,
     retentionDays: body.retention_days ?? null,
     webhookUrl: body.webhook_url ?? null,
