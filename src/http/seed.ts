@@ -111,7 +111,10 @@ export function mountSeed(app: App, services: Services): void {
     const found = await readPatiently(c, services, c.req.valid("query").id);
     if (!found.ok) return refuseUnknown(c, services, found.error);
     // Its extras change with every look, so that nothing about them could be known already.
-    if (wantsRepresentation(c.req.header("prefer") ?? null)) return c.json(toRepresentation(found.value), 200);
+    if (wantsRepresentation(c.req.header("prefer") ?? null)) {
+      c.header("Preference-Applied", "return=representation", { append: true });
+      return c.json(toRepresentation(found.value), 200);
+    }
     return (await isKnown(c, found.value)) ? c.body(null, 304) : c.json(queryBody(found.value), 200);
   });
 }
