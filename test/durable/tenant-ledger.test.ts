@@ -165,7 +165,7 @@ describe("the watchdog", () => {
     vi.setSystemTime(Date.now() + 32 * MINUTE_MS);
     await runDurableObjectAlarm(ledgerStub(owner));
     for (let wakes = 0; wakes < 3; wakes++) await runDurableObjectAlarm(stub);
-    expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "timeout" });
+    expect(await readTask(owner, id)).toMatchObject({ status: "failed", by: "route", reason: "timeout" });
     expect(await readBalances(owner)).toMatchObject({ held: 0 });
   });
 

@@ -90,7 +90,7 @@ describe("a scripted fate", () => {
     const wakes = await driveThroughTime(owner, id);
     const alerts = errors.mock.calls.map(([line]) => JSON.parse(String(line)) as object);
     expect(alerts).toEqual([expect.objectContaining({ event: "alert", alert: "orphan", task: id, reason: "timeout" })]);
-    expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "timeout" });
+    expect(await readTask(owner, id)).toMatchObject({ status: "failed", by: "route", reason: "timeout" });
     expect(await readBalances(owner)).toMatchObject({ available: GRANTED, held: 0 });
     expect((await readBooks(owner)).orphans).toEqual([{ task: id, reason: "timeout", provider: "simulated" }]);
     expect(wakes).toBeLessThan(140);

@@ -262,18 +262,18 @@ describe("fal against an emulated server", () => {
     [{ result: ["still-in-progress"] }, { status: "running" }],
     [{ result: ["return-404"] }, { status: "missing" }],
     [{ create: ["no-video"] }, { status: "empty" }],
-    [{ create: ["fails:content_policy_violation"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:no_media_generated"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:image_load_error"] }, { status: "failed", reason: "upstream_rejected" }],
-    [{ create: ["fails:generation_timeout"] }, { status: "failed", reason: "timeout" }],
-    [{ create: ["fails:internal_server_error"] }, { status: "failed", reason: "upstream_rejected" }],
+    [{ create: ["fails:content_policy_violation"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ create: ["fails:no_media_generated"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ create: ["fails:image_load_error"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
+    [{ create: ["fails:generation_timeout"] }, { status: "failed", by: "route", reason: "timeout" }],
+    [{ create: ["fails:internal_server_error"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
     [
       { create: ["fails:content_policy_violation"], query: ["silent-failure"] },
-      { status: "failed", reason: "content_policy" },
+      { status: "failed", by: "task", reason: "content_policy" },
     ],
     [
       { create: ["fails:internal_server_error"], query: ["silent-failure"] },
-      { status: "failed", reason: "upstream_rejected" },
+      { status: "failed", by: "route", reason: "upstream_rejected" },
     ],
   ] satisfies [FalOptions["script"], object][])("a poll with %j is read as %j", async (script, result) => {
     const { provider, submitted, signal } = await start({ script });

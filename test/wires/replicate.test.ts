@@ -230,9 +230,9 @@ describe("replicate against an emulated server", () => {
     [{ query: ["list-output"] }, { status: "succeeded" }],
     [{ query: ["data-removed"] }, { status: "empty" }],
     [{ create: ["no-video"] }, { status: "empty" }],
-    [{ create: ["fails:The input was flagged as sensitive (E005)"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:Service is temporarily unavailable (E004)"] }, { status: "failed", reason: "upstream_rejected" }],
-    [{ query: ["status:aborted"] }, { status: "failed", reason: "upstream_rejected" }],
+    [{ create: ["fails:The input was flagged as sensitive (E005)"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ create: ["fails:Service is temporarily unavailable (E004)"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
+    [{ query: ["status:aborted"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
   ] satisfies [ReplicateOptions["script"], object][])("a poll with %j is read as %j", async (script, result) => {
     const { provider, submitted, signal } = await start({ script });
     expect(await provider.poll(await submitted(), signal())).toMatchObject(result);

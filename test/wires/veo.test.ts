@@ -245,14 +245,14 @@ describe.each(FORMS)("veo in the form %s", (form) => {
 
   it.each([
     ["running", { status: "running" }],
-    ["filtered", { status: "failed", reason: "content_policy" }],
-    ["audio-filtered", { status: "failed", reason: "content_policy" }],
+    ["filtered", { status: "failed", by: "task", reason: "content_policy" }],
+    ["audio-filtered", { status: "failed", by: "task", reason: "content_policy" }],
     ["no-video", { status: "empty" }],
-    ["failure:3:The prompt could not be submitted. Support codes: 58061214", { status: "failed", reason: "content_policy" }],
-    ["failure:3:Veo 3 prompt enhancement cannot be disabled.", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:8:Resource has been exhausted", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:13:Internal error", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:14:Unavailable", { status: "failed", reason: "upstream_rejected" }],
+    ["failure:3:The prompt could not be submitted. Support codes: 58061214", { status: "failed", by: "task", reason: "content_policy" }],
+    ["failure:3:Veo 3 prompt enhancement cannot be disabled.", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failure:8:Resource has been exhausted", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failure:13:Internal error", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failure:14:Unavailable", { status: "failed", by: "route", reason: "upstream_rejected" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {
     const { provider, submit, signal } = await start(form, { script: { query: [instruction] } });
     expect(await provider.poll(await submit(), signal())).toMatchObject(result);
