@@ -62,9 +62,14 @@ export interface Upstream {
   /** Where the work is done, and where its results are put, for wires that want to be told (Vertex). */
   readonly region: string | null;
   readonly storageUri: string | null;
+  /** What it signs its callbacks with, where that is a secret shared with the operator; any of them may have been used. */
+  readonly callbackSecrets: readonly string[];
 }
 
-/** What a wire can and cannot do. */
+/**
+ * What a wire can and cannot do. Whether a job can be found again by the reference that it was submitted under is not among it: no wire
+ * so far can, which is why a submit of unknown outcome ends its task.
+ */
 export interface ProviderTraits {
   /** Whether images are passed on as URLs or sent along. */
   readonly images: "url" | "inline";
@@ -72,6 +77,15 @@ export interface ProviderTraits {
   readonly callback: boolean;
   /** Whether a submit repeated with the same reference starts one job. */
   readonly idempotentCreate: boolean;
+  /** For how long what it has made can be fetched there, as far as it or its users say; null: unknown, or the operator's to decide. */
+  readonly retentionMs: number | null;
+}
+
+/** How long calls to a provider may take, before what they did counts as unknown. */
+export interface ProviderTimeouts {
+  readonly submitMs: number;
+  /** Of a cancel, too. */
+  readonly pollMs: number;
 }
 
 /** What came to a callback URL: a hint to look now, if it is from the provider. */
@@ -339,6 +353,8 @@ export interface OrphanView {
   readonly provider: string;
   readonly model: string;
   readonly reason: string;
+  /** What it cost the operator, in US cents; null: not known. */
+  readonly costCents: number | null;
   readonly writtenOff: { readonly at: number; readonly reason: string } | null;
 }
 

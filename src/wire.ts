@@ -60,7 +60,7 @@ function build(env: Bindings) {
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
   const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const registry = registryOf(env);
-  const { routes, providerOf, limitsOf, probesOf } = providerTable(settings.providers, settings.local, clock);
+  const { routes, providerOf, limitsOf, timeoutsOf, probesOf, entries } = providerTable(settings.providers, settings.local, clock);
   const eventsOf: EventsOf = (tenant, mode) => env.TENANT_EVENTS.getByName(`${tenant}/${mode}`);
   const links = settings.s3
     ? presigner({ ...settings.s3, ttlSeconds: settings.linkTtlSeconds })
@@ -85,6 +85,7 @@ function build(env: Bindings) {
     deliver: deliverer({ send: webhookSender(judgeTenantUrl), links, clock }),
     providerOf,
     limitsOf,
+    timeoutsOf,
     healthOf,
     images: r2Images(env.VIDEOS),
     fetchImage: imageFetcher(judgeTenantUrl),
@@ -160,14 +161,7 @@ function build(env: Bindings) {
       healthOf,
       providerOf,
       probesOf,
-      providers: settings.providers.map(({ name, kind, priority, models: map, region = null }) => ({
-        name,
-        kind,
-        priority,
-        models: map === undefined ? null : Object.keys(map),
-        region,
-        limits: limitsOf(name),
-      })),
+      providers: entries,
       runSweep,
       doctor: {
         tenants,

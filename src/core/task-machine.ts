@@ -134,6 +134,11 @@ export function isCancelled(task: Task): boolean {
   return (task.status === "failed" ? task.reason : reason) === "cancelled";
 }
 
+/** Whether its end is a matter of moments: it is being settled, or its provider was asked to stop. */
+export function isStopping(task: Task): boolean {
+  return task.status === "settling" || (task.status === "running" && task.cancel !== "unasked");
+}
+
 /** Nothing is due; what has happened meanwhile is told. */
 function waiting(task: Task, now: number, until: number): Begun {
   const news = untoldNews(task);

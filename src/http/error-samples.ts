@@ -48,7 +48,7 @@ const REFUSALS: { readonly [Kind in Refusal["kind"]]: Omit<Extract<Refusal, { ki
   invalid_ip_range: { index: 0 },
   adjustment_too_large: { available: 12 },
   task_ended: {},
-  task_not_ended: {},
+  task_not_ended: { isStopping: false },
   task_not_cancellable: { why: "provider" },
   invalid_cursor: {},
   video_not_ready: { why: "under_way" },

@@ -162,9 +162,6 @@ export function mountOpenAI(app: App, services: Services): void {
       c.set("taskId", id);
       return c.json({ id, object: "video.deleted" as const, deleted: true as const }, 200);
     }
-    // Asked to stop, it ends by itself, and a client that repeats a 409 comes to see that; any other no stays one.
-    if (deleted.error.kind === "task_not_ended") c.header("Retry-After", String(STOPPING_SECONDS));
-    else c.header("x-should-retry", "false");
     return refuseUnknown(c, services, deleted.error);
   });
 
@@ -176,14 +173,13 @@ export function mountOpenAI(app: App, services: Services): void {
   /** The API has no cancel: who deletes a video does not want it made. */
   async function endAndDelete(caller: Caller, id: string, base: string): Promise<Result<null, Refusal>> {
     const deleted = await videos.delete(caller, id);
-    if (deleted.ok || deleted.error.kind !== "task_not_ended") return deleted;
+    if (deleted.ok || deleted.error.kind !== "task_not_ended" || deleted.error.isStopping) return deleted;
     const cancelled = await videos.cancel(caller, id, base);
     if (!cancelled.ok) return cancelled;
-    return cancelled.value.passedOn ? fail({ kind: "task_not_ended" }) : videos.delete(caller, id);
+    // Asked to stop, it ends by itself, and a client that comes back sees that.
+    return cancelled.value.passedOn ? fail({ kind: "task_not_ended", isStopping: true }) : videos.delete(caller, id);
   }
 }
-
-const STOPPING_SECONDS = 2;
 
 function pathOf(id: string): string {
   return `/v1/videos/${id}`;

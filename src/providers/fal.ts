@@ -1,6 +1,6 @@
 // fal.ai's queue. A request that is COMPLETED has ended, well or badly: only reading its result tells which.
 import { z } from "zod";
-import { hex } from "../core/encoding.ts";
+import { fromHex, hex } from "../core/encoding.ts";
 import { sha256 } from "../core/hmac.ts";
 import type { Json } from "../core/json.ts";
 import type { ModelName } from "../core/models.ts";
@@ -8,6 +8,7 @@ import { RefusedError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { isProblem } from "./borrowed-wire.ts";
+import { isFresh, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles, type ImageRoles } from "./image-roles.ts";
 import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
@@ -53,7 +54,8 @@ const NOT_BY_THIS_MODEL = /feature not supported/;
 /** A result that lags behind its status. */
 const NOT_YET = /still in progress|not (yet )?completed/;
 
-const CALLBACK_LEEWAY_SECONDS = 300;
+/** At least, unless the account has it otherwise. */
+const RETENTION_MS = 7 * 24 * 60 * 60_000;
 /** fal allows a day; an hour is how long callbacks may go unheard after it changed its keys, and polls do not need them. */
 const KEYS_TTL_MS = 60 * 60_000;
 const MAX_KEYS = 10;
@@ -108,7 +110,7 @@ export function fal(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
@@ -205,12 +207,8 @@ function plain(words: readonly (string | null | undefined)[]): string {
 }
 
 /** Whether it is about the request, as its signed body says. The header may name a retry of fal's own. */
-function isAbout({ body }: Callback, id: string): boolean {
-  try {
-    return createReply.safeParse(JSON.parse(body)).data?.request_id === id;
-  } catch {
-    return false;
-  }
+function isAbout(callback: Callback, id: string): boolean {
+  return createReply.safeParse(jsonIn(callback)).data?.request_id === id;
 }
 
 /** An emulator on this machine signs with keys of its own. */
@@ -246,15 +244,12 @@ function callbackVerifier(url: string): (callback: Callback, signal: AbortSignal
   return async ({ headers, body }, signal) => {
     const header = (name: string): string => headers.get(`x-fal-webhook-${name}`) ?? "";
     const timestamp = header("timestamp");
-    const signature = header("signature");
-    const now = Date.now();
-    const isFresh = /^\d{1,12}$/.test(timestamp) && Math.abs(now / 1000 - Number(timestamp)) <= CALLBACK_LEEWAY_SECONDS;
-    if (!isFresh || !/^[\da-f]{128}$/i.test(signature)) return false;
+    const signature = fromHex(header("signature"));
+    if (!isFresh(timestamp) || signature?.length !== 64) return false;
     const signed = [header("request-id"), header("user-id"), timestamp, hex(await sha256(body))].join("\n");
     const message = new TextEncoder().encode(signed);
-    const bytes = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-    for (const key of await keysAt(now, signal)) {
-      if (await crypto.subtle.verify("Ed25519", key, bytes, message)) return true;
+    for (const key of await keysAt(Date.now(), signal)) {
+      if (await crypto.subtle.verify("Ed25519", key, signature, message)) return true;
     }
     return false;
   };

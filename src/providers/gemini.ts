@@ -112,7 +112,7 @@ export function gemini(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
     submit,
     poll,
     cancel,

@@ -9,11 +9,14 @@ import type { JsonPath } from "./json-pieces.ts";
 import { resultOpener } from "./open-result.ts";
 
 const STORAGE_ORIGIN = "https://storage.googleapis.com";
+const FILES_KEPT_MS = 48 * 60 * 60_000;
 
 export interface GoogleAccount {
   readonly isVertex: boolean;
   /** Vertex only: `projects/P`. */
   readonly project: string;
+  /** Of the Developer API's files; on Vertex the bucket's owner decides. */
+  readonly retentionMs: number | null;
   /** A JSON call in the account's name; long texts of the reply are CUT. A token that is refused is renewed once. */
   call(url: string, call: BareCall): Promise<JsonReply>;
   /** The video at a URL that a reply named, or in a bucket of the account's. */
@@ -92,6 +95,7 @@ export function googleAccount(upstream: Upstream): GoogleAccount {
   return {
     isVertex,
     project: `projects/${service?.project_id ?? ""}`,
+    retentionMs: isVertex ? null : FILES_KEPT_MS,
     call,
     openUrl,
     openInline: async (url, bare, path) => {

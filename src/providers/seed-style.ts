@@ -9,6 +9,8 @@ import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, u
 import { resultOpener } from "./open-result.ts";
 import { lenient, link, text } from "./reply-parts.ts";
 
+/** What resellers' links live for, usually. */
+const LINK_LIFE_MS = 24 * 60 * 60_000;
 const jobId = lenient(z.string().min(1).max(255));
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
@@ -52,7 +54,7 @@ export function seedStyle(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: false, idempotentCreate: upstream.honoursIdempotencyKey },
+    traits: { images: "url", callback: false, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: LINK_LIFE_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

@@ -15,6 +15,7 @@ import type {
   PollResult,
   Provider,
   ProviderLimits,
+  ProviderTimeouts,
 } from "../ports.ts";
 import { nameOf, type Performed } from "./performed.ts";
 import { within } from "./within.ts";
@@ -22,6 +23,7 @@ import { within } from "./within.ts";
 export interface AskingHands {
   readonly healthOf: HealthOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   readonly fetchImage: FetchImage;
   readonly images: ImageStore;
   readonly callbackUrlOf: CallbackUrlOf;
@@ -32,8 +34,6 @@ export interface GivingHands {
   readonly routes: readonly Route[];
 }
 
-const SUBMIT_TIMEOUT_MS = 60_000;
-const POLL_TIMEOUT_MS = 30_000;
 const LEASE_TIMEOUT_MS = 5_000;
 const IMAGE_TIMEOUT_MS = 15_000;
 /** A place is given back by itself when the task must have ended. */
@@ -109,7 +109,8 @@ export async function submit(
       images: await imagesFor(task, provider, hands.images),
       callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempts.length) : null,
     };
-    const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
+    const { submitMs } = hands.timeoutsOf(attempt.provider);
+    const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {
     if (error instanceof RetryableError) {
@@ -141,10 +142,14 @@ async function imagesFor({ id, generation }: Of<"submit">["task"], { traits }: P
   );
 }
 
-export async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promise<Performed> {
+export async function poll(
+  { task, provider: name }: Of<"poll">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider === undefined) return { event: { type: "try_again" }, note: "no such provider" };
   try {
-    return { event: eventOf(await within(POLL_TIMEOUT_MS, async (signal) => provider.poll(task.operation, signal))) };
+    return { event: eventOf(await within(timeoutsOf(name).pollMs, async (signal) => provider.poll(task.operation, signal))) };
   } catch (error) {
     if (error instanceof RetryableError) {
       return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
@@ -153,10 +158,14 @@ export async function poll({ task }: Of<"poll">, provider: Provider | undefined)
   }
 }
 
-export async function cancel({ task }: Of<"cancel">, provider: Provider | undefined): Promise<Performed> {
+export async function cancel(
+  { task, provider: name }: Of<"cancel">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider?.cancel === undefined) return { event: { type: "cancel_answered", answer: "too_late" }, note: "cannot cancel" };
   try {
-    const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
+    const answer = await within(timeoutsOf(name).pollMs, async (signal) => provider.cancel?.(task.operation, signal));
     return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
   } catch (error) {
     // It may have been heard. The polls tell, and a provider that cannot be told must not keep them from doing so.

@@ -35,9 +35,9 @@ export async function perform(effect: Busy, hands: Hands, checkpoint: Checkpoint
     case "submit":
       return submit(effect, hands.providerOf(effect.attempt), hands);
     case "poll":
-      return poll(effect, hands.providerOf(lastAttempt(effect.task)));
+      return poll(effect, hands.providerOf(lastAttempt(effect.task)), hands);
     case "cancel":
-      return cancel(effect, hands.providerOf(lastAttempt(effect.task)));
+      return cancel(effect, hands.providerOf(lastAttempt(effect.task)), hands);
     case "announce":
       return announce(effect, hands);
     case "store":

@@ -9,9 +9,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LOCAL_ADMIN_TOKEN } from "../../src/cli/demo-tenant.ts";
 import { CANARIES } from "../support/emulators/canary.ts";
+import type { QueueEmulator } from "../support/emulators/queue-emulator.ts";
+import { signedCallback, WEBHOOK_SECRET } from "../support/emulators/replicate.ts";
 import { startReceiver, type Receiver } from "../support/emulators/receiver.ts";
 import { PNG, redirectsTo, sends, serveImages, type ImageServer } from "../support/image-server.ts";
-import { envOf, finishNext, startForms, type Form } from "../support/provider-forms.ts";
+import { envOf, finishNext, nextJob, startForms, type Form } from "../support/provider-forms.ts";
 import { startReelay, type Server } from "../support/server.ts";
 import type { Video } from "../support/tenant-calls.ts";
 
@@ -150,6 +152,28 @@ describe("a callback", () => {
     expect(await get("/v1/account/journal?limit=100")).toEqual(books);
     expect(forms.map((form) => form.jobs())).toEqual(jobs);
   });
+
+  it("is a hint only if it is signed as the operator was told", async () => {
+    const form = forms.find(({ name }) => name === "replicate") as Form;
+    const queue = form.queue as QueueEmulator;
+    const id = await create(form.model);
+    // Its first poll; the next one of its own is ten seconds away.
+    const job = await nextJob(form, finished);
+    const polls = (): number => queue.requests().filter(({ call, path }) => call === "query" && path.includes(job)).length;
+    const { webhook } = (queue.requests().findLast(({ call }) => call === "create")?.body ?? {}) as { webhook: string };
+    const body = JSON.stringify({ id: job, status: "succeeded" });
+    const forge = (secret: string, at = Date.now()) => signedCallback(body, secret, "msg_forged", at);
+    const stale = forge(WEBHOOK_SECRET, Date.now() - 301_000);
+    for (const callback of [{ headers: {}, body }, forge(`whsec_${btoa("nobody's secret at all")}`), stale]) {
+      const reply = await fetch(webhook, { method: "POST", ...callback });
+      expect([reply.status, await reply.json()]).toEqual([200, { received: true }]);
+    }
+    await sleep(1_500);
+    expect(polls()).toBe(1);
+    await queue.finish(job);
+    expect((await untilEnded(id)).status).toBe("completed");
+    expect(polls()).toBe(2);
+  });
 });
 
 describe("a reference image, for a wire that sends it along", () => {
@@ -201,7 +225,7 @@ it("has told nobody of a provider's words, keys, hosts and ids", async () => {
   const ids = forms.flatMap((form) => form.ids());
   expect(ids.length).toBeGreaterThanOrEqual(2 * forms.length);
   const hosts = forms.flatMap(({ baseUrl, queue }) => [baseUrl, ...(queue === null ? [] : [queue.filesUrl])]);
-  const secrets = forms.map(({ credential }) => credential);
+  const secrets = forms.flatMap(({ credential, callbackSecret = [] }) => [credential, callbackSecret].flat());
   const hidden = [...CANARIES, "caught fire", ...ids, ...hosts.map((url) => new URL(url).host), ...secrets];
   const webhooks = receiver.received.map(({ headers, body }) => `${JSON.stringify(headers)} ${body}`);
   expect(webhooks.length).toBeGreaterThan(forms.length);

@@ -32,8 +32,9 @@ afterEach(() => void vi.restoreAllMocks());
 
 describe("traits and defaults", () => {
   it("says what it does", () => {
-    expect(developer.traits).toEqual({ images: "inline", callback: false, idempotentCreate: false });
+    expect(developer.traits).toEqual({ images: "inline", callback: false, idempotentCreate: false, retentionMs: 48 * 3_600_000 });
     expect(gemini(anUpstream({ honoursIdempotencyKey: true })).traits.idempotentCreate).toBe(true);
+    expect(gemini(anUpstream({ credential: aServiceAccount() })).traits.retentionMs).toBeNull();
   });
 
   it("has a model for each of ours, and a place", () => {

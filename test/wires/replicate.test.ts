@@ -179,7 +179,7 @@ describe("replicate against an emulated server", () => {
   it.each([
     ["return-400", 0, { name: "RefusedError", by: "task" }],
     ["return-422", 0, { name: "RefusedError", by: "task" }],
-    ["return-404", 0, { name: "RefusedError", by: "route" }],
+    ["return-404", 0, { name: "RefusedError", by: "model" }],
     ["return-401", 0, { name: "RetryableError", code: "unauthorized" }],
     ["return-402", 0, { name: "RetryableError", code: "out_of_credit" }],
     ["return-429", 0, { name: "RetryableError", code: "rate_limited" }],
@@ -203,7 +203,7 @@ describe("replicate against an emulated server", () => {
   it("leaves a model that is not served to another route", async () => {
     const { emulator, provider, signal } = await start();
     const refused = provider.submit(aJob({}, { model: "nobody/nothing" }), signal());
-    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "route" });
+    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "model" });
     expect(emulator.jobs()).toBe(0);
   });
 
@@ -231,8 +231,11 @@ describe("replicate against an emulated server", () => {
     [{ query: ["data-removed"] }, { status: "empty" }],
     [{ create: ["no-video"] }, { status: "empty" }],
     [{ create: ["fails:The input was flagged as sensitive (E005)"] }, { status: "failed", by: "task", reason: "content_policy" }],
-    [{ create: ["fails:Service is temporarily unavailable (E004)"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
-    [{ query: ["status:aborted"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
+    [
+      { create: ["fails:Service is temporarily unavailable (E004)"] },
+      { status: "failed", by: "route", reason: "upstream_rejected" },
+    ],
+    [{ query: ["status:aborted"] }, { status: "failed", by: "task", reason: "cancelled" }],
   ] satisfies [ReplicateOptions["script"], object][])("a poll with %j is read as %j", async (script, result) => {
     const { provider, submitted, signal } = await start({ script });
     expect(await provider.poll(await submitted(), signal())).toMatchObject(result);
@@ -274,6 +277,18 @@ describe("replicate against an emulated server", () => {
     expect(receiver.requests()).toMatchObject([
       { method: "POST", path: "/callbacks/t", body: { id: idOf(operation), status: "succeeded" } },
     ]);
+  });
+
+  it("believes what the emulator signed with the secret that both were told, and no other", async () => {
+    const webhookSecret = `whsec_${btoa("the secret of another account")}`;
+    const { emulator, submitted, signal } = await start({ webhookSecret });
+    const operation = await submitted();
+    const { headers, body } = await emulator.finish(idOf(operation));
+    const judge = async (secret: string) => {
+      const upstream = anUpstream({ baseUrl: emulator.url, allowLoopback: true, callbackSecrets: [secret] });
+      return replicate(upstream).isGenuine?.({ headers: new Headers(headers), body }, operation, signal());
+    };
+    expect([await judge(webhookSecret), await judge(WEBHOOK_SECRET)]).toEqual([true, false]);
   });
 
   it("carries the key to no other origin, by link or by redirect", async () => {

@@ -2,13 +2,13 @@
 // call, then it behaves again. What the wires answer is in google-veo.ts and google-interactions.ts.
 import { createVerify } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { jsonOf, plantIn } from "./canary.ts";
 import { interactionOf, refuseInteraction } from "./google-interactions.ts";
 import { fileOf, valueOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
 import { operationOf, refuseVeo } from "./google-veo.ts";
+import { startMortalServer } from "./mortal-server.ts";
 
 export type Call = "token" | "create" | "query" | "cancel" | "download";
 /** Per call an instruction, or several that are to hold together. */
@@ -46,7 +46,10 @@ export interface GoogleEmulator {
   requests(call?: Call): readonly SeenRequest[];
   /** Makes every token that was given out worth nothing. */
   revokeTokens(): void;
+  /** Dies: nobody listens any more, and every connection breaks off. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
@@ -56,18 +59,8 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
   const video = options.video ?? (await readFile(CLIP));
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
-  const sockets = new Set<Socket>();
   let tokens: string[] = [];
   let url = "";
-
-  const server = createServer((request, response) => {
-    // A client that went away is no failure of the emulator's.
-    void answer(request, response).catch(() => response.destroy());
-  });
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-  });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (canaries) plantIn(response);
@@ -180,19 +173,18 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     sendBody(response, start > 0 ? 206 : 200, "video/mp4", video.subarray(start), told);
   }
 
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const server = await startMortalServer(0, (request, response) => {
+    // A client that went away is no failure of the emulator's.
+    void answer(request, response).catch(() => response.destroy());
+  });
+  url = server.url;
   return {
     url,
     jobs: () => jobs.size,
     requests: (call) => requests.filter((seen) => call === undefined || seen.call === call),
     revokeTokens: () => void (tokens = []),
-    close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      // Hanging calls would keep it open for ever.
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
+    close: server.close,
+    reopen: server.reopen,
   };
 }
 
