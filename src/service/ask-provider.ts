@@ -193,6 +193,6 @@ function eventOf(result: PollResult): TaskEvent {
     case "missing":
       return { type: "poll_missing" };
     case "failed":
-      return { type: "provider_failed", reason: result.reason };
+      return { type: "provider_failed", by: result.by, reason: result.reason };
   }
 }

@@ -41,7 +41,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   poll_missing: { type: "poll_missing" },
   succeeded: { type: "succeeded", source: { url: "s2" } },
   spoiled: { type: "spoiled", reason: "upstream_invalid_result" },
-  provider_failed: { type: "provider_failed", reason: "content_policy" },
+  provider_failed: { type: "provider_failed", by: "task", reason: "content_policy" },
   part_stored: { type: "part_stored", upload: anUpload() },
   stored: { type: "stored", video: aVideo() },
   store_failed: { type: "store_failed", retryAfterMs: null },
@@ -942,7 +942,7 @@ describe("news", () => {
 
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
-  const failed = { type: "provider_failed", reason: "upstream_rejected" } as const;
+  const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;
 
   it.each(["running", "storing"] as const)("takes over at once from one that failed a %s task", (status) => {
     const queued = expectStatus(after(likely(status), failed, T0 + MINUTE), "queued");
@@ -960,9 +960,9 @@ describe("another provider", () => {
     expect(taken.deadlineAt).toBe(running.deadlineAt);
   });
 
-  it("is not asked where the reason is the prompt's, or the outcome is not known", () => {
-    for (const reason of ["content_policy", "upstream_lost", "upstream_ambiguous"] as const)
-      expectFailing(after(aTask({ status: "running" }), { type: "provider_failed", reason }, T0), reason);
+  it("is not asked where the fault is the task's own", () => {
+    for (const reason of ["content_policy", "image_invalid", "cancelled", "upstream_rejected"] as const)
+      expectFailing(after(aTask({ status: "running" }), { type: "provider_failed", by: "task", reason }, T0), reason);
   });
 
   it("is not asked where the tenant wants none, or no time is left", () => {
@@ -1000,7 +1000,7 @@ describe("another provider", () => {
     (reason) => {
       const useless = anAttempt({ outcome: "failed", reason, costCents: 40 });
       const running = aTask({ status: "running", attempts: [anAttempt({ costCents: 40 })] });
-      const queued = after(running, { type: "provider_failed", reason }, T0 + MINUTE);
+      const queued = after(running, { type: "provider_failed", by: "route", reason }, T0 + MINUTE);
       const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, reason);
       expect(orphansOf(alone), "nobody else was there").toEqual([{ attempt: useless, reason }]);
       const done = aTask({ status: "settling", attempts: [useless, anAttempt({ provider: "beta" })] });
@@ -1072,7 +1072,7 @@ describe("a place at a provider", () => {
     const done = after(storing, EVENTS.stored, T0 + 50 * SECOND);
     expect(leftPlace(storing, done, T0 + 50 * SECOND)).toEqual({ ...place, reason: null, durationMs: expect.any(Number) });
     expect(leftPlace(storing, done, T0 + 50 * SECOND)?.durationMs).toBeLessThanOrEqual(40 * SECOND);
-    const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
+    const queued = after(running, { type: "provider_failed", by: "route", reason: "upstream_rejected" }, T0 + MINUTE);
     expect(leftPlace(running, queued, T0 + MINUTE)).toEqual({ ...place, reason: "upstream_rejected", durationMs: null });
     const submitting = aTask({ status: "submitting" });
     expect(leftPlace(submitting, after(submitting, BUSY, T0), T0)).toMatchObject({ reason: "rate_limited" });
