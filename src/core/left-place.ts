@@ -19,8 +19,8 @@ export interface LeftPlace {
 export function leftPlace(before: Task, after: Task, now: number): LeftPlace | null {
   if (before.status === "queued") return unusedPlace(before, after);
   if (before.status !== "submitting" && before.status !== "running" && before.status !== "storing") return null;
-  const { startedAt } = lastAttempt(before);
-  const attempt = after.attempts.findLast((each) => each.startedAt === startedAt) ?? lastAttempt(before);
+  const { number, startedAt } = lastAttempt(before);
+  const attempt = after.attempts.findLast((each) => each.number === number) ?? lastAttempt(before);
   const isOver = attempt.outcome !== "open" && attempt.outcome !== "accepted";
   if (after.status !== "settling" && !isOver) return null;
   const { provider, credential, model, retryAt = null } = attempt;

@@ -167,6 +167,7 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
   const p95 = quantiles?.at(-1);
   const attempt: Attempt = {
+    number: (task.attempts.at(-1)?.number ?? 0) + 1,
     provider: route.provider,
     credential: lease?.credential ?? credentials[0] ?? "",
     model,

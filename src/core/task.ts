@@ -8,7 +8,7 @@ import type { NewsType } from "./news.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
-export const TASK_SCHEMA = 2;
+export const TASK_SCHEMA = 3;
 
 export interface TaskSpec {
   readonly id: string;
@@ -45,6 +45,8 @@ export type AttemptReason = FailureCode | RetryableCode;
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
+  /** 1 for the task's first, and never given twice, however many attempts are forgotten: what a provider was told stands for this one. */
+  readonly number: number;
   readonly provider: string;
   /** The name of the secret that it was made with: whatever follows is asked with the same. */
   readonly credential: string;

@@ -98,16 +98,16 @@ export async function submit(
   hands: AskingHands,
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
-  const { prompt, generation, attempts } = task;
+  const { prompt, generation } = task;
   try {
     const job: Job = {
       model: attempt.model,
       prompt,
       generation,
-      attempt: attempts.length,
-      reference: `${task.id}/${attempts.length}`,
+      attempt: attempt.number,
+      reference: `${task.id}/${attempt.number}`,
       images: await imagesFor(task, provider, hands.images),
-      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempts.length) : null,
+      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempt.number) : null,
     };
     const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };

@@ -37,7 +37,7 @@ export function callbacks({ taskOf, providerOf, secrets, publicUrl }: CallbackDe
       const stub = () => taskOf(ref.tenant, ref.task);
       const task = await stub().read();
       // Late, or about an attempt that another has taken over from: nobody waits for it.
-      if (task?.status !== "running" || task.attempts.length !== ref.attempt) return true;
+      if (task?.status !== "running" || lastAttempt(task).number !== ref.attempt) return true;
       const provider = providerOf(lastAttempt(task));
       const { operation } = task;
       const isGenuine =

@@ -13,7 +13,7 @@ export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: stri
     step: effect.kind,
     outcome: event.type,
     note: note ?? ("reason" in event ? event.reason : endingOf(task)),
-    attempt: task.attempts.length,
+    attempt: task.attempts.at(-1)?.number ?? 0,
     provider: task.attempts.at(-1)?.provider ?? null,
     ms,
   };

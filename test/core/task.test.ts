@@ -6,7 +6,7 @@ import { publicTask } from "../../src/core/public-task.ts";
 import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { lastAttempt, orphansOf, startTask, TASK_SCHEMA, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   aGeneration,
   anAttempt,
@@ -108,7 +108,7 @@ describe("startTask", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
     const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lease: null, lastReason: null };
-    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: 2, since: T0, status: "queued", notBefore: T0 });
+    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: TASK_SCHEMA, since: T0, status: "queued", notBefore: T0 });
   });
 });
 
@@ -212,12 +212,25 @@ describe("a queued task", () => {
   });
 
   it("remembers its latest 50 attempts, and every refusal for good whatever its age", () => {
-    const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ outcome: "busy", startedAt: T0 + 2 + count }));
-    const refused = [anAttempt({ outcome: "refused", startedAt: T0 }), anAttempt({ outcome: "refused", startedAt: T0 + 1 })];
+    const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ number: 3 + count, outcome: "busy" }));
+    const refused = [anAttempt({ outcome: "refused", number: 1 }), anAttempt({ outcome: "refused", number: 2 })];
     const begun = begin(aTask({ attempts: [...refused, ...busy] }), T0 + MINUTE, ROUTES);
-    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE })];
+    const attempts = [...refused, ...busy.slice(1), anAttempt({ number: 51, outcome: "open", startedAt: T0 + MINUTE })];
     expect(begun.task.attempts).toEqual(attempts);
     expect(attempts).toHaveLength(50);
+  });
+
+  it("never gives an attempt a number that another had, however many it has forgotten", () => {
+    const numbers = new Set<number>();
+    const routes = [aRoute(), aRoute({ provider: "beta" }), aRoute({ provider: "gamma" })];
+    let task: Task = aTask();
+    for (let now = T0; now < DEADLINE; now += SECOND) {
+      const begun = begin(task, now, routes);
+      if (begun.effect.kind === "submit") numbers.add(begun.effect.attempt.number);
+      task = after(begun.task, BUSY, now);
+    }
+    expect(numbers.size).toBeGreaterThan(60);
+    expect([...numbers]).toEqual(Array.from(numbers, (_, index) => index + 1));
   });
 
   it("can be cancelled, and owes the provider nothing", () => {

@@ -54,6 +54,7 @@ export function aSpec(given: Partial<TaskSpec> = {}): TaskSpec {
 /** Begun at T0 and accepted. */
 export function anAttempt(given: Partial<Attempt> = {}): Attempt {
   return {
+    number: 1,
     provider: "alpha",
     credential: "ALPHA_KEY",
     model: "alpha-veo3",
