@@ -3,7 +3,7 @@
 import { backoff } from "./backoff.ts";
 import { hasUntoldNews, untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
-import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
+import { ambiguous, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { lastAttempt } from "./task.ts";
 import type {
@@ -178,22 +178,25 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     costCents: route.costCents,
     outcome: "open",
   };
-  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...forgetful(task.attempts), attempt] };
+  const submitting: SubmittingTask = {
+    ...moved(task, "submitting", now),
+    attempts: [...forgetful(task.attempts), attempt],
+    repeat: null,
+  };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
 }
 
-/** The intent is on record and no answer is: we died in between, and the provider may be at work. */
+/** The intent is on record and no answer is: it was lost, or we died in between, and the provider may be at work. */
 function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[]): Begun {
   const attempt = lastAttempt(task);
   const repeats = routes.some(({ provider, resubmits }) => provider === attempt.provider && resubmits);
-  if (repeats && now < task.deadlineAt) {
-    return {
-      task,
-      effect: { kind: "submit", attempt, task },
-      again: Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt),
-    };
-  }
-  return beginSettle(failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now), now);
+  if (!repeats || now >= task.deadlineAt) return beginSettle(ambiguous(task, now), now);
+  if (task.repeat !== null && now < task.repeat.notBefore)
+    return waiting(task, now, Math.min(task.repeat.notBefore, task.deadlineAt));
+  const again = Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt);
+  // On record before it is asked again: whatever but a yes it answers now may be about the repetition only.
+  const repeating: SubmittingTask = { ...task, repeat: { notBefore: again } };
+  return { task: repeating, effect: { kind: "submit", attempt, task: repeating }, again };
 }
 
 /** A job that takes far longer than its like is given up, if another route is ready for the task; null: it is not, or none is. */

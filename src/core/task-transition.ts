@@ -3,10 +3,10 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
-import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
+import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
-import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
+import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
@@ -73,6 +73,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
+      if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
         const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
@@ -87,7 +88,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
       if (task.status !== "submitting" || event.repeatable) return task;
-      return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+      return ambiguous(task, now);
     case "prepared":
       return task.status === "queued" ? { ...task, images: event.images } : task;
     case "prepare_failed":
@@ -183,6 +184,13 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "try_again":
       return task.status === "running" && task.lastPoll ? failing(task, "timeout", now) : task;
   }
+}
+
+/** A no to the repetition says nothing of the job that may have been begun before. "Not now": it is asked once more, as the same one. */
+function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "submit_refused" }>, now: number): Task {
+  if (event.by !== "busy") return ambiguous(task, now);
+  const named = now + (retryAfter(event.retryAfterMs) ?? 0);
+  return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
 }
 
 /** What another provider may do better. A job that is lost is none of them: its provider may still be at it. */

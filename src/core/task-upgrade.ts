@@ -5,13 +5,14 @@ import { ANY_ROUTE, requeued, TASK_SCHEMA, type Attempt, type Task } from "./tas
 /** A task as any release up to ours stored it. One of a newer release is left as it is: its schema says so. */
 export function upgraded(stored: Task): Task {
   if (stored.schema >= TASK_SCHEMA) return stored;
-  return withNumbers((stored.schema as number) < 2 ? sinceRelease010(stored) : stored);
+  return sinceNumbers((stored.schema as number) < 2 ? sinceRelease010(stored) : stored);
 }
 
-/** Until then attempts were numbered by their place among those that were kept. */
-function withNumbers(stored: Task): Task {
+/** Until then attempts were numbered by their place among those that were kept, and a submit knew nothing of one before it. */
+function sinceNumbers(stored: Task): Task {
   const attempts = stored.attempts.map((attempt, index): Attempt => ({ ...attempt, number: index + 1 }));
-  return { ...stored, schema: TASK_SCHEMA, attempts };
+  const common = { ...stored, schema: TASK_SCHEMA, attempts };
+  return common.status === "submitting" ? { ...common, repeat: null } : common;
 }
 
 /** Release 0.1.0 told nobody of anything, knew no metadata and one credential a provider, and inlined no images. */

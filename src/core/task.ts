@@ -152,7 +152,11 @@ export type QueuedTask = Common & {
   readonly lease: Lease | null;
   readonly lastReason: FailureCode | null;
 };
-export type SubmittingTask = Common & { readonly status: "submitting" };
+/**
+ * `repeat`: not null once an answer was lost, so that the provider may have the job already, and only its yes says what became of it.
+ * `notBefore`: when it is asked again, with the same attempt.
+ */
+export type SubmittingTask = Common & { readonly status: "submitting"; readonly repeat: { readonly notBefore: number } | null };
 /** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
 export type RunningTask = Common &
   Watching & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };

@@ -6,7 +6,8 @@ import { anAttempt, aTask, TASK_STATUSES } from "../support/builders.ts";
 /** As the release before attempts had numbers stored it. */
 function unnumbered(task: Task): Task {
   const attempts = task.attempts.map(({ number: _, ...attempt }) => attempt);
-  return { ...task, schema: 2, attempts } as unknown as Task;
+  const { repeat: _, ...older } = task as Task & { repeat?: unknown };
+  return { ...older, schema: 2, attempts } as unknown as Task;
 }
 
 it.each(TASK_STATUSES)("numbers the attempts of a stored task by their place, as its provider was told: %s", (status) => {

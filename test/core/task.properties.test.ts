@@ -14,9 +14,10 @@ const ALPHA = aRoute();
 const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
 /** Whatever a route may want before and beside a submit. */
 const LEASED = [aRoute({ leased: true }), aRoute({ provider: "beta", leased: true, images: "inline" })];
+const PATIENT = [aRoute({ resubmits: true }), BETA];
 const HASTY = [aRoute({ leased: true, overdueFactor: 1 }), BETA];
 const routeTables = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY) },
+  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY, PATIENT) },
   { weight: 1, arbitrary: fc.constant<readonly Route[]>([]) },
 );
 
@@ -58,7 +59,7 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
       arbitrary: fc.record({ type: fc.constant("submit_refused"), by: fc.constant("busy"), reason: code, retryAfterMs }),
     },
     fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task"), reason }),
-    fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.constant(false) }),
+    fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.boolean() }),
   ),
   prepare: fc.oneof(
     { weight: 3, arbitrary: fc.constant<TaskEvent>({ type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] }) },
@@ -178,6 +179,8 @@ describe("whatever happens to a task", () => {
           effect: { kind: "none" } as Effect,
         };
         let submits = 0;
+        /** The attempt that a provider may be at work on, nobody knows; its number. */
+        let unsure: number | null = null;
 
         const wake = (): void => {
           const begun = begin(at.task, at.now, routes);
@@ -190,9 +193,12 @@ describe("whatever happens to a task", () => {
             const ended = ["busy", "refused", "failed", "abandoned"];
             expect(task.attempts.slice(0, -1).filter(({ outcome }) => !ended.includes(outcome))).toEqual([]);
             expect(effect.attempt).toBe(task.attempts.at(-1));
+            if (at.task.status === "submitting") unsure = effect.attempt.number;
+            if (unsure !== null) expect(effect.attempt.number, "nobody else, and nothing new, while one is unsure").toBe(unsure);
+            else expect(new Set(task.attempts.map(({ number }) => number)).size).toBe(task.attempts.length);
             const earlier = at.task.attempts.findLast(({ provider }) => provider === effect.attempt.provider);
             expect(earlier?.retryAt ?? 0, "no route is asked before the time that it named").toBeLessThanOrEqual(at.now);
-            submits++;
+            if (at.task.status === "queued" || at.task.status === "running") submits++;
           }
           expect(task.attempts).toHaveLength(submits);
           Object.assign(at, { task, effect, alarm: again });
@@ -206,6 +212,9 @@ describe("whatever happens to a task", () => {
           }
           expectLawful(at.task, next, at.now);
           expect(next.attempts).toHaveLength(submits);
+          if (event.type === "submitted" && at.task.status === "submitting") unsure = null;
+          if (unsure !== null && next.status !== "submitting")
+            expect(next.attempts.at(-1)?.outcome, "only a yes makes it sure").toBe("unknown");
           if (next !== at.task) Object.assign(at, { task: next, alarm: wakeAt(next, at.now) });
           return true;
         };
@@ -289,7 +298,7 @@ const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
     weight: 1,
     arbitrary: fc.constant<TaskEvent>({ type: "submit_refused", by: "route", reason: "upstream_rejected" }),
   },
-  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unknown", repeatable: false }) },
+  { weight: 1, arbitrary: fc.boolean().map((repeatable): TaskEvent => ({ type: "submit_unknown", repeatable })) },
 );
 const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "succeeded", source: 1 }) },

@@ -1065,9 +1065,51 @@ describe("a submit of unknown outcome to a provider that knows a repetition", ()
     const unknown = after(submitting, { type: "submit_unknown", repeatable: true }, T0 + SECOND);
     expect(unknown).toBe(submitting);
     const begun = begin(unknown, T0 + MINUTE, routes);
-    expect(begun).toMatchObject({ task: submitting, effect: { kind: "submit", attempt: submitting.attempts[0] } });
-    expect(begun.again).toBe(T0 + MINUTE + 30 * SECOND);
+    const next = T0 + MINUTE + 30 * SECOND;
+    expect(begun).toEqual({
+      task: { ...submitting, repeat: { notBefore: next } },
+      effect: { kind: "submit", attempt: submitting.attempts[0], task: begun.task },
+      again: next,
+    });
+    expect(begin(begun.task, next - 1, routes), "no sooner, whoever wakes it").toMatchObject({
+      effect: { kind: "none" },
+      again: next,
+    });
+    expect(begin(begun.task, next, routes).effect).toMatchObject({ kind: "submit", attempt: submitting.attempts[0] });
     expectFailing(begin(unknown, DEADLINE, routes).task, "upstream_ambiguous");
+    expectFailing(begin(begun.task, DEADLINE, routes).task, "upstream_ambiguous");
+  });
+
+  const repeated = expectStatus(begin(submitting, T0 + MINUTE, routes).task, "submitting");
+
+  it("is over with a yes", () => {
+    const running = expectStatus(after(repeated, EVENTS.submitted, T0 + MINUTE), "running");
+    expect(running).not.toHaveProperty("repeat");
+    expect(running.attempts).toEqual([anAttempt()]);
+  });
+
+  it("is not over with a 'not now' to the repetition: it is repeated as the same one, when the provider says", () => {
+    const again = repeated.repeat?.notBefore ?? 0;
+    for (const reason of ["rate_limited", "unavailable", "unauthorized", "out_of_credit"] as const) {
+      const soon = after(repeated, { ...BUSY, reason, retryAfterMs: SECOND }, T0 + MINUTE);
+      expect(soon, "it is to come back later anyway").toBe(repeated);
+      expect(after(repeated, { ...BUSY, reason }, T0 + MINUTE)).toBe(repeated);
+    }
+    expect(wakeAt(repeated, T0 + MINUTE)).toBe(again);
+    const later = after(repeated, { ...BUSY, retryAfterMs: 2 * MINUTE }, T0 + MINUTE);
+    expect(wakeAt(later, T0 + MINUTE)).toBe(T0 + 3 * MINUTE);
+    const two = [...routes, aRoute({ provider: "beta" })];
+    expect(begin(later, T0 + 3 * MINUTE - 1, two).effect.kind, "nobody else is asked meanwhile").toBe("none");
+    expect(begin(later, T0 + 3 * MINUTE, two).effect).toMatchObject({ kind: "submit", attempt: submitting.attempts[0] });
+    const late = after(repeated, { ...BUSY, retryAfterMs: 5 * MINUTE }, DEADLINE - MINUTE);
+    expect(wakeAt(late, DEADLINE - MINUTE), "its last look is at the deadline").toBe(DEADLINE);
+  });
+
+  it.each(["route", "task"] as const)("stays unknown after any other no to the repetition, by %s: nobody else is asked", (by) => {
+    const refusal: TaskEvent = { type: "submit_refused", by, reason: "upstream_rejected" };
+    const settling = expectFailing(after(repeated, refusal, T0 + MINUTE), "upstream_ambiguous");
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+    expect(lastOrphan(settling)).toEqual(settling.attempts[0]);
   });
 });
 
