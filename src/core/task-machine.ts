@@ -234,9 +234,9 @@ function beginSettle(task: SettlingTask, now: number): Begun {
   return { task, effect: { kind: "settle", task }, again: repeatAt(task.settlingSince, now, SETTLE_CAP_MS) };
 }
 
-/** A provider that is busy for half an hour is asked often, and the oldest of that helps nobody. */
+/** Who is busy, or cannot be called, for half an hour is tried often, and the oldest of that helps nobody. */
 function forgetful(attempts: readonly Attempt[]): readonly Attempt[] {
   if (attempts.length < ATTEMPTS_KEPT) return attempts;
-  const oldest = attempts.findIndex(({ outcome }) => outcome === "busy");
+  const oldest = attempts.findIndex(({ outcome }) => outcome === "busy" || outcome === "unsent");
   return attempts.filter((_, index) => index !== oldest);
 }

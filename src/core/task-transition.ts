@@ -16,6 +16,8 @@ export type TaskEvent =
   | { type: "submit_refused"; by: "route" | "task"; reason: FailureCode }
   /** `repeatable`: the provider takes a second submit under the same reference for the same. */
   | { type: "submit_unknown"; repeatable: boolean }
+  /** It came to nothing on our side, before the provider was called. */
+  | { type: "submit_unsent" }
   | { type: "prepared"; images: readonly PreparedImage[] }
   | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
   | { type: "leased"; lease: Lease }
@@ -89,6 +91,13 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       // It stays on record, and is sent again as the same one.
       if (task.status !== "submitting" || event.repeatable) return task;
       return ambiguous(task, now);
+    case "submit_unsent": {
+      // A repetition that was not sent leaves open what became of the submit before it.
+      if (task.status !== "submitting" || task.repeat !== null) return task;
+      const failures = task.attempts.filter(({ outcome }) => outcome === "unsent").length + 1;
+      const common = { ...moved(task, "queued", now), attempts: closeAttempt(task, "unsent") };
+      return requeued(common, now + backedOff(task, failures), lastReasonOf(task));
+    }
     case "prepared":
       return task.status === "queued" ? { ...task, images: event.images } : task;
     case "prepare_failed":

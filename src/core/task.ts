@@ -61,8 +61,8 @@ export interface Attempt {
   readonly costCents: number | null;
   /** Where the route asked to be left alone: until when. */
   readonly retryAt?: number;
-  /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
-  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
+  /** `unsent`: its provider has heard nothing of it. `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
+  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unsent" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
 }
 

@@ -99,8 +99,9 @@ export async function submit(
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
   const { prompt, generation } = task;
+  let job: Job;
   try {
-    const job: Job = {
+    job = {
       model: attempt.model,
       prompt,
       generation,
@@ -109,6 +110,12 @@ export async function submit(
       images: await imagesFor(task, provider, hands.images),
       callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempt.number) : null,
     };
+  } catch (error) {
+    // Ours, and the provider has heard of nothing.
+    if (error instanceof RefusedError) return refused(error.by, error.reason);
+    return { event: { type: "submit_unsent" }, note: nameOf(error) };
+  }
+  try {
     const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {

@@ -60,6 +60,7 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
     },
     fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task"), reason }),
     fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.boolean() }),
+    oneOf("submit_unsent"),
   ),
   prepare: fc.oneof(
     { weight: 3, arbitrary: fc.constant<TaskEvent>({ type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] }) },
@@ -190,7 +191,7 @@ describe("whatever happens to a task", () => {
           if ("task" in effect) expect(effect.task, "what is acted on is what is on record").toBe(task);
           if (effect.kind === "submit") {
             // Nobody may have it already, or be about to.
-            const ended = ["busy", "refused", "failed", "abandoned"];
+            const ended = ["busy", "refused", "unsent", "failed", "abandoned"];
             expect(task.attempts.slice(0, -1).filter(({ outcome }) => !ended.includes(outcome))).toEqual([]);
             expect(effect.attempt).toBe(task.attempts.at(-1));
             if (at.task.status === "submitting") unsure = effect.attempt.number;
@@ -299,6 +300,7 @@ const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
     arbitrary: fc.constant<TaskEvent>({ type: "submit_refused", by: "route", reason: "upstream_rejected" }),
   },
   { weight: 1, arbitrary: fc.boolean().map((repeatable): TaskEvent => ({ type: "submit_unknown", repeatable })) },
+  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unsent" }) },
 );
 const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "succeeded", source: 1 }) },

@@ -37,6 +37,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   submitted: { type: "submitted", operation: { job: "j2" }, prompt: null },
   submit_refused: BUSY,
   submit_unknown: { type: "submit_unknown", repeatable: false },
+  submit_unsent: { type: "submit_unsent" },
   still_running: { type: "still_running", retryAfterMs: 30 * SECOND },
   poll_missing: { type: "poll_missing" },
   succeeded: { type: "succeeded", source: { url: "s2" } },
@@ -63,7 +64,7 @@ const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
 
 const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
   queued: ["cancel", "abandon", "prepared", "prepare_failed", "leased", "lease_refused"],
-  submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
+  submitting: ["submitted", "submit_refused", "submit_unknown", "submit_unsent", "abandon"],
   running: ["still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
   storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
   settling: ["settled"],
@@ -276,6 +277,24 @@ describe("a task being submitted", () => {
   it("fails as ambiguous when nobody can tell what the provider did", () => {
     const settling = expectFailing(after(submitting, EVENTS.submit_unknown, T0), "upstream_ambiguous");
     expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+  });
+
+  it("goes back to the queue when nothing was sent, and is tried again there, ever later and with nothing held against it", () => {
+    const waits: number[] = [];
+    let task: Task = submitting;
+    for (let now = T0; waits.length < 7; now += 2 * MINUTE) {
+      const queued = expectStatus(after(task, EVENTS.submit_unsent, now), "queued");
+      expect(lastAttempt(queued)).toEqual({ ...lastAttempt(task), outcome: "unsent" });
+      waits.push(Math.round((queued.notBefore - now) / SECOND));
+      expect(wakeAt(queued, now)).toBe(queued.notBefore);
+      expect(orphansOf(expectFailing(after(queued, EVENTS.cancel, now), "cancelled"))).toEqual([]);
+      task = begin(queued, now + 2 * MINUTE, ROUTES).task;
+      expect(lastAttempt(task)).toMatchObject({ provider: "alpha", outcome: "open" });
+    }
+    for (const [index, about] of [2, 4, 8, 16, 32, 60, 60].entries()) {
+      expect(waits[index]).toBeGreaterThanOrEqual(Math.floor(about * 0.9));
+      expect(waits[index]).toBeLessThanOrEqual(Math.ceil(about * 1.1));
+    }
   });
 
   it("fails at once when no provider would take it", () => {
@@ -1043,6 +1062,8 @@ describe("a place at a provider", () => {
     });
     const lost = after(submitting, EVENTS.submit_unknown, T0);
     expect(leftPlace(submitting, lost, T0)).toMatchObject({ reason: "upstream_ambiguous" });
+    const unsent = after(submitting, EVENTS.submit_unsent, T0);
+    expect(leftPlace(submitting, unsent, T0), "it knows nothing of it").toMatchObject({ reason: "cancelled", durationMs: null });
     expect(leftPlace(running, running, T0)).toBeNull();
     expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
   });
@@ -1103,6 +1124,10 @@ describe("a submit of unknown outcome to a provider that knows a repetition", ()
     expect(begin(later, T0 + 3 * MINUTE, two).effect).toMatchObject({ kind: "submit", attempt: submitting.attempts[0] });
     const late = after(repeated, { ...BUSY, retryAfterMs: 5 * MINUTE }, DEADLINE - MINUTE);
     expect(wakeAt(late, DEADLINE - MINUTE), "its last look is at the deadline").toBe(DEADLINE);
+  });
+
+  it("goes on when the repetition could not be sent", () => {
+    expect(after(repeated, EVENTS.submit_unsent, T0 + MINUTE)).toBe(repeated);
   });
 
   it.each(["route", "task"] as const)("stays unknown after any other no to the repetition, by %s: nobody else is asked", (by) => {
