@@ -23,7 +23,7 @@ export type Effect =
   /** Fetch its images, for a wire that inlines them. */
   | { kind: "prepare"; task: QueuedTask }
   /** Ask the provider's health for a place. */
-  | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask }
+  | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask | RunningTask }
   | { kind: "submit"; attempt: Attempt; task: SubmittingTask }
   | { kind: "poll"; provider: string; task: RunningTask }
   | { kind: "cancel"; provider: string; task: RunningTask }
@@ -68,7 +68,7 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
     case "running":
       if (task.cancel === "asked") return beginCancel(task, now);
       if (now < dueAt(task)) return waiting(task, now, dueAt(task));
-      return beginInstead(task, now, routes) ?? beginPoll(task, now);
+      return beginPoll(task, now);
     case "storing":
       return now < task.notBefore ? waiting(task, now, task.notBefore) : beginStore(task, now);
     case "settling":
@@ -86,6 +86,9 @@ export function followUp(task: Task, step: Effect, now: number, routes: readonly
   if (step.kind === "announce" || (step.kind === "settle" && task.status === "settling")) return null;
   if (task.status === "settling") return beginSettle(task, now);
   if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
+  const instead =
+    task.status === "running" && (step.kind === "poll" || step.kind === "lease") ? beginInstead(task, now, routes) : null;
+  if (instead !== null) return instead;
   const news = untoldNews(task);
   return news.length === 0 ? null : { task, effect: { kind: "announce", news, task }, again: null };
 }
@@ -199,14 +202,20 @@ function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[])
   return { task: repeating, effect: { kind: "submit", attempt, task: repeating }, again };
 }
 
-/** A job that takes far longer than its like is given up, if another route is ready for the task; null: it is not, or none is. */
-function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): Begun | null {
-  const { overdueAt } = lastAttempt(task);
-  if (overdueAt === null || now < overdueAt || now >= task.deadlineAt || task.cancel !== "unasked" || !task.route.fallback)
-    return null;
-  const given = handedOn(task, "abandoned", "timeout", now);
+/**
+ * A job that takes far longer than its like is given up when another route can have the task now: until a place is had there, it goes
+ * on being polled where it is. Null: it is not to be given up, or nobody is ready.
+ */
+function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): FollowUp | null {
+  if (task.elsewhere === null || task.cancel !== "unasked" || now >= task.deadlineAt) return null;
+  const given: QueuedTask = { ...handedOn(task, "abandoned", "timeout", now), waits: task.elsewhere };
   const choice = chooseRoute(routes, given, now);
-  return choice !== null && choice.readyAt <= now ? beginSubmit(given, now, routes) : null;
+  if (choice === null || choice.readyAt > now) return null;
+  const { route, credentials } = choice;
+  const model = upstreamModel(route, task.generation.model);
+  if (!route.leased || model === null) return beginSubmit(given, now, routes);
+  // The look that is armed already is the next poll.
+  return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: null };
 }
 
 function beginPoll(task: RunningTask, now: number): Begun {

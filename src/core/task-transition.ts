@@ -72,6 +72,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: 0,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
@@ -103,18 +104,24 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "prepare_failed":
       return task.status === "queued" ? failing(task, event.reason, now) : task;
     case "leased":
+      // Only now that another has room for it is the job given up that was taking too long.
+      if (task.status === "running" && task.elsewhere !== null && task.cancel === "unasked")
+        return { ...handedOn(task, "abandoned", "timeout", now), lease: event.lease };
       return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
     case "lease_refused": {
+      const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
+      if (task.status === "running" && task.elsewhere !== null)
+        return { ...task, elsewhere: [...without(task.elsewhere, wait.provider), wait] };
       if (task.status !== "queued") return task;
-      const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return { ...task, lease: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+      return { ...task, lease: null, waits: [...without(task.waits, wait.provider), wait] };
     }
     case "still_running": {
       if (task.status !== "running") return task;
       if (task.lastPoll) return failing(task, "timeout", now);
       const wait = retryAfter(event.retryAfterMs);
-      if (wait === null && task.misses === 0) return task;
-      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait };
+      const elsewhere = isOverdue(task, now) ? (task.elsewhere ?? []) : null;
+      if (wait === null && task.misses === 0 && task.elsewhere === elsewhere) return task;
+      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait, elsewhere };
     }
     case "poll_missing": {
       if (task.status !== "running") return task;
@@ -144,6 +151,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: spoiled + 1,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
         notBefore: now + wait,
       };
     }
@@ -193,6 +201,12 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "try_again":
       return task.status === "running" && task.lastPoll ? failing(task, "timeout", now) : task;
   }
+}
+
+/** Whether a job takes so much longer than its like that another provider may take over. */
+function isOverdue(task: RunningTask, now: number): boolean {
+  const { overdueAt } = lastAttempt(task);
+  return overdueAt !== null && now >= overdueAt && task.route.fallback && task.cancel === "unasked";
 }
 
 /** A no to the repetition says nothing of the job that may have been begun before. "Not now": it is asked once more, as the same one. */

@@ -8,11 +8,12 @@ export function upgraded(stored: Task): Task {
   return sinceNumbers((stored.schema as number) < 2 ? sinceRelease010(stored) : stored);
 }
 
-/** Until then attempts were numbered by their place among those that were kept, and a submit knew nothing of one before it. */
+/** Until then attempts were numbered by their place among those that were kept, a submit knew nothing of one before it, and a job that was overdue nothing of others. */
 function sinceNumbers(stored: Task): Task {
   const attempts = stored.attempts.map((attempt, index): Attempt => ({ ...attempt, number: index + 1 }));
-  const common = { ...stored, schema: TASK_SCHEMA, attempts };
-  return common.status === "submitting" ? { ...common, repeat: null } : common;
+  const common = { ...stored, schema: TASK_SCHEMA, attempts } as const;
+  if (common.status === "submitting") return { ...common, repeat: null };
+  return common.status === "running" ? { ...common, elsewhere: null } : common;
 }
 
 /** Release 0.1.0 told nobody of anything, knew no metadata and one credential a provider, and inlined no images. */

@@ -157,9 +157,17 @@ export type QueuedTask = Common & {
  * `notBefore`: when it is asked again, with the same attempt.
  */
 export type SubmittingTask = Common & { readonly status: "submitting"; readonly repeat: { readonly notBefore: number } | null };
-/** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
+/**
+ * `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. `elsewhere`: not null once it was found
+ * running still when it was overdue, so that another provider may take over: which ones are not asked for a while.
+ */
 export type RunningTask = Common &
-  Watching & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
+  Watching & {
+    readonly status: "running";
+    readonly lastPoll: boolean;
+    readonly cancel: "unasked" | "asked" | "passed_on";
+    readonly elsewhere: readonly Wait[] | null;
+  };
 export type StoringTask = Common &
   Watching & {
     readonly status: "storing";

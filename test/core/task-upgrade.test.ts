@@ -3,11 +3,12 @@ import { upgraded } from "../../src/core/task-upgrade.ts";
 import { TASK_SCHEMA, type Task } from "../../src/core/task.ts";
 import { anAttempt, aTask, TASK_STATUSES } from "../support/builders.ts";
 
+const NEW = ["number", "repeat", "elsewhere"];
+
 /** As the release before attempts had numbers stored it. */
 function unnumbered(task: Task): Task {
-  const attempts = task.attempts.map(({ number: _, ...attempt }) => attempt);
-  const { repeat: _, ...older } = task as Task & { repeat?: unknown };
-  return { ...older, schema: 2, attempts } as unknown as Task;
+  const older: object = JSON.parse(JSON.stringify(task, (key, value: unknown) => (NEW.includes(key) ? undefined : value)));
+  return { ...older, schema: 2 } as unknown as Task;
 }
 
 it.each(TASK_STATUSES)("numbers the attempts of a stored task by their place, as its provider was told: %s", (status) => {

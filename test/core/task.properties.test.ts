@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NEWS_TYPES } from "../../src/core/news.ts";
-import { begin, type Begun, type Effect } from "../../src/core/task-machine.ts";
+import { begin, followUp, type Begun, type Effect, type FollowUp } from "../../src/core/task-machine.ts";
 import { publicStatus } from "../../src/core/public-task.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
@@ -15,9 +15,11 @@ const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
 /** Whatever a route may want before and beside a submit. */
 const LEASED = [aRoute({ leased: true }), aRoute({ provider: "beta", leased: true, images: "inline" })];
 const PATIENT = [aRoute({ resubmits: true }), BETA];
+const BETA_LEASED = aRoute({ provider: "beta", leased: true });
+const HURRIED = [aRoute({ leased: true, overdueFactor: 1 }), BETA_LEASED];
 const HASTY = [aRoute({ leased: true, overdueFactor: 1 }), BETA];
 const routeTables = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY, PATIENT) },
+  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY, HURRIED, PATIENT) },
   { weight: 1, arbitrary: fc.constant<readonly Route[]>([]) },
 );
 
@@ -185,9 +187,11 @@ describe("whatever happens to a task", () => {
 
         const wake = (): void => {
           const begun = begin(at.task, at.now, routes);
-          const { task, effect, again } = begun;
-          expectLawful(at.task, task, at.now);
           expectPunctual(begun, at.now);
+          act(begun);
+        };
+        const act = ({ task, effect, again }: FollowUp): void => {
+          expectLawful(at.task, task, at.now);
           if ("task" in effect) expect(effect.task, "what is acted on is what is on record").toBe(task);
           if (effect.kind === "submit") {
             // Nobody may have it already, or be about to.
@@ -202,7 +206,7 @@ describe("whatever happens to a task", () => {
             if (at.task.status === "queued" || at.task.status === "running") submits++;
           }
           expect(task.attempts).toHaveLength(submits);
-          Object.assign(at, { task, effect, alarm: again });
+          Object.assign(at, { task, effect, alarm: again ?? at.alarm });
         };
         /** False: it is gone. */
         const happen = (event: TaskEvent): boolean => {
@@ -231,6 +235,8 @@ describe("whatever happens to a task", () => {
             visited.add("purged");
             return;
           }
+          const next = each.do === "alarm" ? followUp(at.task, at.effect, at.now, routes) : null;
+          if (next !== null) act(next);
           expect(JSON.parse(JSON.stringify(at.task)), "survives storage as it was").toEqual(at.task);
         }
       }),
@@ -362,6 +368,17 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     if (next !== task && event.type !== "part_stored") alarm = wakeAt(next, now);
     task = next;
     statuses.add(task.status);
+    // A job that is overdue is given up in the wake that found it running still, and not in another.
+    for (let step: Effect = effect; task.status === "running" && (step.kind === "poll" || step.kind === "lease");) {
+      const follows: FollowUp | null = followUp(task, step, now, routes);
+      if (follows?.effect.kind !== "lease" && follows?.effect.kind !== "submit") break;
+      alarm = follows.again ?? alarm;
+      step = follows.effect;
+      mostAttempts = Math.max(mostAttempts, follows.task.attempts.length);
+      const then = transition(follows.task, answerTo(follows.effect, current, false), now) ?? follows.task;
+      if (then !== follows.task) alarm = wakeAt(then, now);
+      task = then;
+    }
   }
   return { task, endedAt: now, troubledUntil, wakes, statuses, mostAttempts };
 }

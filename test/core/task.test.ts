@@ -3,7 +3,16 @@ import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
 import { leftPlace } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
+import {
+  begin,
+  cancelRefusal,
+  followUp,
+  isFollowedUp,
+  STORE_TRIES,
+  type Effect,
+  type FollowUp,
+} from "../../src/core/task-machine.ts";
+import type { Route } from "../../src/core/routing.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
 import { lastAttempt, orphansOf, startTask, TASK_SCHEMA, type Attempt, type Task } from "../../src/core/task.ts";
@@ -283,7 +292,7 @@ describe("a task being submitted", () => {
     const waits: number[] = [];
     let task: Task = submitting;
     for (let now = T0; waits.length < 7; now += 2 * MINUTE) {
-      const queued = expectStatus(after(task, EVENTS.submit_unsent, now), "queued");
+      const queued: Task = expectStatus(after(task, EVENTS.submit_unsent, now), "queued");
       expect(lastAttempt(queued)).toEqual({ ...lastAttempt(task), outcome: "unsent" });
       waits.push(Math.round((queued.notBefore - now) / SECOND));
       expect(wakeAt(queued, now)).toBe(queued.notBefore);
@@ -957,6 +966,17 @@ describe("news", () => {
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
   const failed = { type: "provider_failed", reason: "upstream_rejected" } as const;
+  const OVERDUE = T0 + 5 * MINUTE;
+  const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: OVERDUE })] });
+  const leased = routes.map((route) => ({ ...route, leased: true }));
+  const BETA_LEASE = { provider: "beta", credential: "BETA_KEY", quantiles: null };
+
+  /** What follows in the same wake from a poll that finds the job still running. */
+  function polled(task: TaskOf<"running">, now: number, given: readonly Route[]): FollowUp | null {
+    const begun = begin(task, now, given);
+    expect(begun.effect.kind).toBe("poll");
+    return followUp(after(begun.task, { type: "still_running", retryAfterMs: null }, now), begun.effect, now, given);
+  }
 
   it.each(["running", "storing"] as const)("takes over at once from one that failed a %s task", (status) => {
     const queued = expectStatus(after(likely(status), failed, T0 + MINUTE), "queued");
@@ -991,17 +1011,80 @@ describe("another provider", () => {
   });
 
   it("takes over from one that takes far longer than it should, which is owed what it still makes", () => {
-    const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: T0 + 5 * MINUTE })] });
-    expect(begin(slow, T0 + 5 * MINUTE - 1, routes).effect.kind).toBe("poll");
-    const begun = begin(slow, T0 + 5 * MINUTE, routes);
-    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
-    const settling = expectStatus(begin({ ...begun.task, deadlineAt: T0 } as Task, T0 + 6 * MINUTE, []).task, "settling");
+    expect(followUp(slow, begin(slow, OVERDUE, routes).effect, OVERDUE, routes), "it may be done").toBeNull();
+    const begun = polled(slow, OVERDUE, routes);
+    expect(begun?.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    expect(begun?.again, "and there is another look should we die meanwhile").toBeGreaterThan(OVERDUE);
+    const settling = expectStatus(begin({ ...begun?.task, deadlineAt: T0 } as Task, T0 + 6 * MINUTE, []).task, "settling");
     expect(orphansOf(settling)).toMatchObject([
       { attempt: { provider: "alpha", outcome: "abandoned" }, reason: "timeout" },
       { attempt: { provider: "beta", outcome: "unknown" }, reason: "upstream_ambiguous" },
     ]);
-    expect(begin(slow, T0 + 5 * MINUTE, ROUTES).effect.kind, "alone it may take its time").toBe("poll");
-    expect(begin({ ...slow, cancel: "passed_on" } as Task, T0 + 5 * MINUTE, routes).effect.kind).toBe("poll");
+  });
+
+  it("takes over only after a last look, which finds it still running", () => {
+    for (const now of [OVERDUE - 1, OVERDUE, OVERDUE + MINUTE]) {
+      const begun = begin(slow, now, routes);
+      expect(begun.task).toBe(slow);
+      expect(begun.effect.kind).toBe("poll");
+    }
+    const done = after(slow, EVENTS.succeeded, OVERDUE);
+    expect(done.status).toBe("storing");
+    for (const event of [EVENTS.try_again, EVENTS.poll_missing])
+      expect(followUp(after(slow, event, OVERDUE), begin(slow, OVERDUE, routes).effect, OVERDUE, routes)).toBeNull();
+    expect(polled(slow, OVERDUE - 1, routes)).toBeNull();
+  });
+
+  it.each([
+    ["there is no other", slow, ROUTES],
+    ["its tenant wants it stopped", { ...slow, cancel: "passed_on" } as const, routes],
+    ["its tenant wants no other", { ...slow, route: { fallback: false, only: null } }, routes],
+    ["it says that it does not know the job", { ...slow, misses: 1, attempts: [anAttempt()] }, routes],
+  ])("does not take over where %s", (_, task, given) => {
+    expect(polled(task, OVERDUE, given)).toBeNull();
+  });
+
+  it("is asked for a place while the first is still polled, and takes over when it has one", () => {
+    const asked = polled(slow, OVERDUE, leased);
+    expect(asked).toMatchObject({ effect: { kind: "lease", provider: "beta" }, task: { status: "running" }, again: null });
+    const granted = after(asked?.task as Task, { type: "leased", lease: BETA_LEASE }, OVERDUE);
+    expect(granted).toMatchObject({ status: "queued", lease: BETA_LEASE, attempts: [{ outcome: "abandoned", reason: "timeout" }] });
+    expect(isFollowedUp(granted, asked?.effect as Effect)).toBe(true);
+    const begun = followUp(granted, asked?.effect as Effect, OVERDUE, leased);
+    expect(begun?.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta", credential: "BETA_KEY" } });
+    expect(begin(granted, OVERDUE + SECOND, leased).effect, "or after a crash").toMatchObject({ kind: "submit" });
+    expect(leftPlace(slow, granted, OVERDUE)).toMatchObject({ provider: "alpha", reason: "timeout" });
+  });
+
+  it("that has no room leaves the job where it is, and what is made there is not lost", () => {
+    const asked = polled(slow, OVERDUE, leased);
+    const wait = { provider: "beta", until: OVERDUE + 5 * MINUTE, position: 9 };
+    const refused = expectStatus(after(asked?.task as Task, { type: "lease_refused", wait }, OVERDUE), "running");
+    expect(refused.attempts).toBe(slow.attempts);
+    expect(followUp(refused, asked?.effect as Effect, OVERDUE, leased), "nobody else is there").toBeNull();
+    const third = [...leased, aRoute({ provider: "gamma", priority: 3, leased: true })];
+    expect(followUp(refused, asked?.effect as Effect, OVERDUE, third)?.effect).toMatchObject({ provider: "gamma" });
+    expect(polled(refused, OVERDUE + 4 * MINUTE, leased), "it waits as it was told").toBeNull();
+    expect(polled(refused, OVERDUE + 5 * MINUTE, leased)?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    expect(wakeAt(refused, OVERDUE)).toBeLessThan(OVERDUE + 30 * SECOND);
+    expect(begin(refused, OVERDUE + 20 * SECOND, leased).effect.kind).toBe("poll");
+    expect(after(refused, EVENTS.succeeded, OVERDUE + 20 * SECOND).status).toBe("storing");
+  });
+
+  it("is asked for a place before any image is fetched for it", () => {
+    const inline = leased.map((route) => ({ ...route, images: "inline" as const }));
+    const pictured = { ...slow, generation: aGeneration({ images: ["https://example.com/a.png"] }) };
+    const asked = polled(pictured, OVERDUE, inline);
+    expect(asked?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    const granted = after(asked?.task as Task, { type: "leased", lease: BETA_LEASE }, OVERDUE);
+    expect(followUp(granted, asked?.effect as Effect, OVERDUE, inline)?.effect.kind).toBe("prepare");
+  });
+
+  it("whose place comes when the task is to be stopped does not get it", () => {
+    const asked = expectStatus(polled(slow, OVERDUE, leased)?.task as Task, "running");
+    const stopping: Task = { ...asked, cancel: "asked" };
+    expect(after(stopping, { type: "leased", lease: BETA_LEASE }, OVERDUE)).toBe(stopping);
+    expect(after(slow, { type: "leased", lease: BETA_LEASE }, OVERDUE), "nor where none was asked for").toBe(slow);
   });
 
   it("records what was abandoned though the task was completed in the end", () => {

@@ -93,7 +93,7 @@ const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
   queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lease: null, lastReason: null },
   submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting", repeat: null },
-  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
+  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked", elsewhere: null },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
   settling: { ...COMMON, status: "settling", outcome: { kind: "completed", video: aVideo() }, settlingSince: T0 },
   completed: { ...COMMON, status: "completed", video: aVideo(), linkRevision: 0, expiresAt: T0 + 7 * DAY },
