@@ -1151,6 +1151,20 @@ describe("a place at a provider", () => {
     expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
   });
 
+  it("that we left too early says nothing of its provider; later, that it takes at least so long", () => {
+    const attempts = [anAttempt({ latency: { medianMs: 100 * SECOND, quantiles }, overdueAt: T0 + 380 * SECOND })];
+    const running = aTask({ status: "running", lastPoll: true, attempts });
+    const left = (task: TaskOf<"running">, ms: number) =>
+      leftPlace(task, after(task, { type: "still_running", retryAfterMs: null }, T0 + ms), T0 + ms);
+    expect(left(running, 190 * SECOND - 1)).toMatchObject({ reason: "queue_timeout", durationMs: null });
+    expect(left(running, 190 * SECOND)).toMatchObject({ reason: "timeout", durationMs: 190 * SECOND });
+    const unknown = { ...running, attempts: [anAttempt()] };
+    expect(left(unknown, MINUTE), "where nothing is known").toMatchObject({ reason: "timeout", durationMs: null });
+    const overdue = aTask({ status: "running", attempts, elsewhere: [] });
+    const given = after(overdue, { type: "leased", lease: { ...lease, provider: "beta" } }, T0 + 380 * SECOND);
+    expect(leftPlace(overdue, given, T0 + 380 * SECOND)).toMatchObject({ reason: "timeout", durationMs: 380 * SECOND });
+  });
+
   it("is left unused by a task that is cancelled, or goes elsewhere, before its submit", () => {
     const queued = aTask({ lease });
     expect(leftPlace(queued, after(queued, EVENTS.cancel, T0), T0)).toMatchObject({ provider: "alpha", reason: "cancelled" });
