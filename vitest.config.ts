@@ -40,8 +40,11 @@ export default defineConfig({
         test: {
           name: "workers",
           maxWorkers: 2,
+          // A gateway is loaded once a worker, not once a file, which was half of the time. What a test changes it changes back.
+          isolate: false,
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          expect: { poll: { timeout: 20_000 } },
           include: ["test/{contract,durable,http,providers,service,stores,simulation}/**/*.test.ts"],
           exclude: [CONTRACT_FILES],
           deps: { optimizer: { ssr: { enabled: true, include: ["mediabunny"] } } },

@@ -18,7 +18,26 @@ const serviceAccount = z.looseObject({
   project_id: z.string().regex(/^[a-z][a-z0-9.:-]*$/),
 });
 
+/** Who signs callbacks with a secret that the account's settings show, and what such a secret looks like. The others have public keys, or none. */
+const CALLBACK_SECRETS: Partial<Record<ProviderKind, { readonly form: RegExp; readonly says: string }>> = {
+  // Standard Webhooks: at least 16 bytes.
+  replicate: { form: /^whsec_(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, says: "whsec_ and base64" },
+  openrouter: { form: /^[!-~]{8,}$/, says: "8 characters or more, without spaces" },
+};
+
 const secretName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY");
+/**
+ * Both at their longest are seven minutes: handed over just before its deadline, and polled for the last time after that, a task still
+ * has a minute in which the copy of its video may begin (STORING_GRACE_MS in core/task-schedule), and so ends within 15 minutes of its
+ * deadline. The alarm that is armed before a call may come due while it lasts: it waits for the step under way (VideoTask).
+ */
+export const timeoutsSetting = z.strictObject({
+  submit_seconds: z.number().min(5).max(300).default(60),
+  /** Of a cancel, too. */
+  poll_seconds: z.number().min(5).max(120).default(30),
+});
+
+const secretNames = z.union([secretName, z.array(secretName).min(1).max(20)]);
 const provider = z.strictObject({
   name: z
     .string()
@@ -27,7 +46,9 @@ const provider = z.strictObject({
   kind: z.enum(PROVIDER_KINDS),
   base_url: z.url().optional(),
   /** One name, or several: any of the keys may serve, and a task stays with the one it began with. */
-  api_key_secret: z.union([secretName, z.array(secretName).min(1).max(20)]),
+  api_key_secret: secretNames,
+  /** The same for what callbacks are signed with. With it, a callback that is not is no hint. */
+  callback_secret: secretNames.optional(),
   models: z.partialRecord(z.enum(MODEL_NAMES), z.string().min(1)).optional(),
   /** Lower goes first. */
   priority: z.int().min(0).default(1),
@@ -37,6 +58,7 @@ const provider = z.strictObject({
   concurrency: z.int().min(1).optional(),
   requests_per_minute: z.int().min(1).optional(),
   median_seconds: z.number().min(1).optional(),
+  timeouts: timeoutsSetting.prefault({}),
   /** A task that takes this many times the 95th percentile goes to another provider. Nearer to 1 it would be paid for twice too often. */
   overdue_factor: z.number().min(1.5).max(100).optional(),
   /** What a video costs you there, in US cents, for the orphans' list. */
@@ -58,11 +80,13 @@ const provider = z.strictObject({
 export const providersSetting = z.array(provider);
 
 type Given = z.infer<typeof provider>;
-export interface ProviderSettings extends Omit<Given, "base_url" | "api_key_secret"> {
+export interface ProviderSettings extends Omit<Given, "base_url" | "api_key_secret" | "callback_secret"> {
   /** Without a trailing slash; null: the wire's own host. */
   readonly base_url: string | null;
   /** By the names of their secrets; at least one. */
   readonly credentials: readonly { readonly name: string; readonly value: string }[];
+  /** Empty: callbacks are taken by their sealed URL, or by the provider's public keys. */
+  readonly callbackSecrets: readonly string[];
 }
 
 /** With its secrets. `problems` gets what is wrong, one a line, naming settings and never their values. */
@@ -74,7 +98,7 @@ export function resolveProviders(
 ): ProviderSettings[] {
   const names = new Set(given.map(({ name }) => name));
   if (names.size < given.length) problems.push("PROVIDERS: two providers have the same name");
-  return given.map(({ api_key_secret, base_url, ...rest }, index) => {
+  return given.map(({ api_key_secret, callback_secret = [], base_url, ...rest }, index) => {
     const at = `PROVIDERS.${index}`;
     const credentials = [api_key_secret].flat().map((name) => ({ name, value: secret(name) }));
     for (const { name, value } of credentials) {
@@ -92,8 +116,22 @@ export function resolveProviders(
     if (base_url !== undefined && CLOSED_HOSTS.includes(new URL(base_url).hostname)) {
       problems.push(`${at}.base_url: OpenAI closed its Videos API in September 2026; name another server that speaks it`);
     }
-    return { ...rest, base_url: base_url?.replace(/\/+$/, "") ?? null, credentials };
+    const callbackSecrets = [callback_secret].flat().map((name) => {
+      const why = callbackProblem(rest.kind, name, secret(name));
+      if (why !== null) problems.push(`${at}.callback_secret: ${why}`);
+      return secret(name);
+    });
+    return { ...rest, base_url: base_url?.replace(/\/+$/, "") ?? null, credentials, callbackSecrets };
   });
+}
+
+function callbackProblem(kind: ProviderKind, name: string, value: string): string | null {
+  const taken = CALLBACK_SECRETS[kind];
+  if (taken === undefined) {
+    return `${kind} signs no callbacks with a secret; these do: ${Object.keys(CALLBACK_SECRETS).join(", ")}`;
+  }
+  if (value === "") return `${name} is not set; it is to be a secret`;
+  return taken.form.test(value) ? null : `${name} is not what ${kind} signs with: ${taken.says}`;
 }
 
 /** A key is; so is what a service account's file has. */

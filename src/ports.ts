@@ -11,6 +11,7 @@ import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { PublicTask } from "./core/public-task.ts";
 import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
+import type { ImageType } from "./core/reference-image.ts";
 import type { Result } from "./core/result.ts";
 import type { Quantiles } from "./core/latency.ts";
 import type { Attempt, AttemptReason, Lease, Metadata, Orphan, StoredVideo, Wait, Task, TaskSpec, Upload } from "./core/task.ts";
@@ -35,7 +36,7 @@ export interface Job {
 }
 
 export interface JobImage {
-  /** As the tenant named it. */
+  /** As the tenant named it, or a link of ours to an upload; for an adapter that passes URLs on. */
   readonly url: string;
   /** The image itself, for an adapter that inlines; null for one that passes URLs on. */
   readonly file: ImageFile | null;
@@ -43,8 +44,8 @@ export interface JobImage {
 
 export interface ImageFile {
   readonly bytes: Uint8Array;
-  /** As its first bytes tell, whatever its server said. */
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  /** As its first bytes tell, whatever was said of it. */
+  readonly mimeType: ImageType;
 }
 
 /** The account with an upstream that an adapter works with. */
@@ -62,9 +63,14 @@ export interface Upstream {
   /** Where the work is done, and where its results are put, for wires that want to be told (Vertex). */
   readonly region: string | null;
   readonly storageUri: string | null;
+  /** What it signs its callbacks with, where that is a secret shared with the operator; any of them may have been used. */
+  readonly callbackSecrets: readonly string[];
 }
 
-/** What a wire can and cannot do. */
+/**
+ * What a wire can and cannot do. Whether a job can be found again by the reference that it was submitted under is not among it: no wire
+ * so far can, which is why a submit of unknown outcome ends its task.
+ */
 export interface ProviderTraits {
   /** Whether images are passed on as URLs or sent along. */
   readonly images: "url" | "inline";
@@ -72,6 +78,15 @@ export interface ProviderTraits {
   readonly callback: boolean;
   /** Whether a submit repeated with the same reference starts one job. */
   readonly idempotentCreate: boolean;
+  /** For how long what it has made can be fetched there, as far as it or its users say; null: unknown, or the operator's to decide. */
+  readonly retentionMs: number | null;
+}
+
+/** How long calls to a provider may take, before what they did counts as unknown. */
+export interface ProviderTimeouts {
+  readonly submitMs: number;
+  /** Of a cancel, too. */
+  readonly pollMs: number;
 }
 
 /** What came to a callback URL: a hint to look now, if it is from the provider. */
@@ -141,17 +156,28 @@ export type ProviderOf = (attempt: Pick<Attempt, "provider" | "credential">) => 
  */
 export type FetchImage = (url: string, ownHost: string, signal: AbortSignal) => Promise<ImageFile>;
 
-/** R2: the reference images of tasks under way, for wires that inline them. */
+export interface OpenImage {
+  readonly body: ReadableStream;
+  readonly size: number;
+  readonly mimeType: ImageType;
+}
+
+/** R2: the reference images of tasks under way, uploaded or fetched for wires that inline them. */
 export interface ImageStore {
   put(task: StoreTarget, index: number, file: ImageFile): Promise<void>;
   /** Null: it is not there. */
   read(taskId: string, index: number): Promise<ImageFile | null>;
+  /** The same as a stream. */
+  open(taskId: string, index: number): Promise<OpenImage | null>;
   /** Removing what is not there is success. */
   remove(taskId: string, count: number): Promise<void>;
 }
 
 /** Where a provider may call about one attempt: opaque, and good for a hint only. Null: the gateway cannot be called from outside. */
 export type CallbackUrlOf = (task: Pick<Task, "id" | "tenant" | "mode" | "base">, attempt: number) => Promise<string | null>;
+
+/** Where a provider that takes URLs may fetch a kept image of a task until it must have ended. Null: not from outside. */
+export type ImageUrlOf = (task: Pick<Task, "id" | "base" | "deadlineAt">, index: number) => Promise<string | null>;
 
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
@@ -200,8 +226,9 @@ export interface VideoMeta {
   readonly linkRevision: number;
 }
 
-/** One stored object as the sweep sees it. */
+/** One stored object as the sweep sees it: a video, or a reference image. */
 export interface StoredObject {
+  readonly key: string;
   readonly taskId: string;
   /** Whose it is, as far as its metadata says. */
   readonly owner: { readonly tenant: string; readonly mode: Mode } | null;
@@ -245,7 +272,14 @@ export interface VideoStore {
   revokeLinks(taskId: string, linkRevision: number, signal: AbortSignal): Promise<boolean>;
   /** Removes the video and gives up its unfinished upload. Removing what is not there is success. */
   remove(taskId: string, upload: Upload | null): Promise<void>;
-  list(cursor: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; cursor: string | null }>;
+}
+
+/** R2, all of it that is the gateway's. */
+export interface StoredObjects {
+  /** Those after the key `after`, in the order of their keys. `last`: where the next page goes on; null: this was the end. */
+  list(after: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; last: string | null }>;
+  /** Removing what is not there is success. */
+  remove(keys: readonly string[]): Promise<void>;
 }
 
 export interface StoreTarget {
@@ -309,7 +343,7 @@ export interface LedgerPort {
   forget(taskId: string): Promise<void>;
   /** The ids of its tasks, the newest first, older than `after`. */
   list(filter: TaskFilter, after: string | null, limit: number): Promise<string[]>;
-  /** Of these tasks, those that the ledger still has a row for. */
+  /** Of these tasks, those that the ledger still has a row for; an id that was given up is no task. */
   known(taskIds: readonly string[]): Promise<string[]>;
   /** The cron's look: re-arms a lost alarm, writes KV's copies anew once a day, and pokes what should be gone. */
   tend(): Promise<void>;
@@ -338,6 +372,8 @@ export interface OrphanView {
   readonly provider: string;
   readonly model: string;
   readonly reason: string;
+  /** What it cost the operator, in US cents; null: not known. */
+  readonly costCents: number | null;
   readonly writtenOff: { readonly at: number; readonly reason: string } | null;
 }
 
@@ -572,7 +608,7 @@ export interface AuditEntry {
 export interface SweepPage {
   readonly lease: string;
   readonly tenants: readonly TenantRef[];
-  /** Where the walk over the stored videos goes on; null: from the start. */
+  /** The key after which the walk over what is stored goes on; null: from the start. */
   readonly objectCursor: string | null;
 }
 

@@ -2,8 +2,8 @@
 import type { Json } from "./core/json.ts";
 import type { ModelName } from "./core/models.ts";
 import type { Route } from "./core/routing.ts";
-import type { ProviderKind, ProviderSettings } from "./env-providers.ts";
-import type { Clock, Provider, ProviderLimits, ProviderOf, Upstream } from "./ports.ts";
+import { timeoutsSetting, type ProviderKind, type ProviderSettings } from "./env-providers.ts";
+import type { Clock, Provider, ProviderLimits, ProviderOf, ProviderTimeouts, Upstream } from "./ports.ts";
 import * as fal from "./providers/fal.ts";
 import * as gemini from "./providers/gemini.ts";
 import * as openaiStyle from "./providers/openai-style.ts";
@@ -12,6 +12,7 @@ import * as replicate from "./providers/replicate.ts";
 import { seedStyle } from "./providers/seed-style.ts";
 import { simulated } from "./providers/simulated.ts";
 import * as veo from "./providers/veo.ts";
+import { shownTraits, type ProviderEntry } from "./service/operator/providers.ts";
 
 interface Wire {
   readonly make: (upstream: Upstream) => Provider;
@@ -70,11 +71,16 @@ const SIMULATED: Route = {
   costCents: null,
 };
 
+const DEFAULT_TIMEOUTS = timeoutsSetting.parse({});
+
 export interface ProviderTable {
   /** Every test key has the simulated provider and no other; live keys have what the operator configured. */
   readonly routes: readonly Route[];
   readonly providerOf: ProviderOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly timeoutsOf: (provider: string) => ProviderTimeouts;
+  /** What the operator sees: each as it is configured, without its secrets. */
+  readonly entries: readonly ProviderEntry[];
   /** Operations that cannot exist, by credential; empty where there is no such provider. */
   readonly probesOf: (provider: string) => ReadonlyMap<string, Json>;
 }
@@ -86,6 +92,10 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
   const limits = new Map(
     settings.map(({ name, concurrency, requests_per_minute: perMinute }) => [name, { concurrency, perMinute }]),
   );
+  const limitsOf = (provider: string): ProviderLimits => {
+    const { concurrency = null, perMinute = null } = limits.get(provider) ?? {};
+    return { concurrency, perMinute };
+  };
   return {
     routes: [SIMULATED, ...built.map(({ each, adapters }) => routeOf(each, adapters))],
     providerOf({ provider, credential }) {
@@ -94,10 +104,22 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
       // An attempt of a release that knew one credential a provider has none by name.
       return credential === "" ? adapters?.values().next().value : adapters?.get(credential);
     },
-    limitsOf(provider) {
-      const { concurrency = null, perMinute = null } = limits.get(provider) ?? {};
-      return { concurrency, perMinute };
+    limitsOf,
+    timeoutsOf(provider) {
+      const { timeouts = DEFAULT_TIMEOUTS } = settings.find(({ name }) => name === provider) ?? {};
+      return { submitMs: timeouts.submit_seconds * 1000, pollMs: timeouts.poll_seconds * 1000 };
     },
+    entries: built.flatMap(({ each: { name, kind, priority, models, region = null }, adapters }) =>
+      [...adapters.values()].slice(0, 1).map((adapter) => ({
+        name,
+        kind,
+        priority,
+        models: models === undefined ? null : Object.keys(models),
+        region,
+        limits: limitsOf(name),
+        traits: shownTraits(adapter),
+      })),
+    ),
     probesOf(provider) {
       const { kind, region = null, credentials = [] } = settings.find(({ name }) => name === provider) ?? {};
       return new Map(kind === undefined ? [] : credentials.map(({ name, value }) => [name, WIRES[kind].probe(value, region)]));
@@ -119,6 +141,7 @@ function adaptersOf(settings: ProviderSettings, local: boolean): ReadonlyMap<str
         honoursIdempotencyKey: settings.honours_idempotency_key,
         region,
         storageUri: settings.storage_uri ?? null,
+        callbackSecrets: settings.callbackSecrets,
       }),
     ]),
   );

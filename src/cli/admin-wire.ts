@@ -92,6 +92,8 @@ export interface Orphan {
   readonly provider: string;
   readonly model: string;
   readonly reason: string;
+  /** US cents; null: not known. */
+  readonly cost_cents: number | null;
   readonly written_off: { readonly at: number; readonly reason: string } | null;
 }
 
@@ -133,8 +135,18 @@ export interface Provider {
   readonly region: string | null;
   readonly concurrency: number | null;
   readonly requests_per_minute: number | null;
+  readonly traits: ProviderTraits;
   /** Null: it could not be told. */
   readonly health: ProviderHealth | null;
+}
+
+export interface ProviderTraits {
+  readonly images: "url" | "inline";
+  readonly callbacks: "none" | "unsigned" | "signed";
+  readonly idempotent_create: boolean;
+  readonly cancel: boolean;
+  /** For how long it keeps what it made; null: unknown. */
+  readonly retention_seconds: number | null;
 }
 
 export interface ProviderCheck {

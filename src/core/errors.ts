@@ -42,7 +42,8 @@ export type Refusal =
   | { kind: "invalid_ip_range"; index: number }
   | { kind: "adjustment_too_large"; available: number }
   | { kind: "task_ended" }
-  | { kind: "task_not_ended" }
+  /** `isStopping`: its end is a matter of moments. */
+  | { kind: "task_not_ended"; isStopping: boolean }
   | { kind: "task_not_cancellable"; why: "ended" | "handing_over" | "copying" | "provider" }
   | { kind: "invalid_cursor" }
   | { kind: "video_not_ready"; why: "under_way" | "failed" }

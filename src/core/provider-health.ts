@@ -73,6 +73,13 @@ const SPENT_MS = 5 * 60_000;
 /** For a provider that is too busy and does not say for how long, and at most for one that does. */
 const BUSY_MS = 5_000;
 const BUSY_CAP_MS = 5 * 60_000;
+/** After its rest a credential serves so many, and twice as many each time this has passed: one more no, and all of them wait again. */
+const FIRST_BACK = 3;
+const DOUBLING_MS = 5_000;
+/** By then it serves as many as ever come. */
+const CAUTIOUS_MS = 60_000;
+/** Whoever waits for a credential does not come back all at once. */
+const SPREAD_MS = 5_000;
 /** What is not sold any more is forgotten one day. */
 const MODELS_REMEMBERED = 50;
 
@@ -90,9 +97,9 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });
 
   if (health.isHeld) return refused(now + HOLD_LOOK_MS * (1 + jitterOf(ask.task)));
-  const rests = ask.credentials.map((credential) => health.resting[credential]?.until ?? now);
-  const good = ask.credentials.filter((_, index) => (rests[index] ?? now) <= now);
-  if (good.length === 0) return refused(Math.min(...rests));
+  const ready = ask.credentials.map((credential) => readyAt(health.resting[credential], credential, leases, now));
+  const good = ask.credentials.filter((_, index) => (ready[index] ?? now) <= now);
+  if (good.length === 0) return refused(Math.min(...ready) + jitterOf(ask.task) * SPREAD_MS);
   const heldBack = heldBackUntil(health.breaker, ask.task, leases, now);
   if (heldBack !== null) return refused(heldBack);
   const turn = turnOf(ask, { leases, line, turnover: health.turnover }, limits, now);
@@ -102,10 +109,18 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   return { kind: "granted", lease: { task, tenant, credential, grantedAt: now, until } };
 }
 
+/** From when on a credential may serve one more task. */
+function readyAt(rest: Rest | undefined, credential: string, leases: readonly HeldLease[], now: number): number {
+  if (rest === undefined) return now;
+  const back = leases.filter((lease) => lease.credential === credential && lease.grantedAt >= rest.until).length;
+  const doublings = Math.ceil(Math.log2((back + 1) / FIRST_BACK));
+  return rest.until + Math.max(doublings, 0) * DOUBLING_MS;
+}
+
 /** A task has left the place that it had. */
 export function afterStay(health: Health, lease: HeldLease, end: PlaceEnd, now: number): Health {
   const { credential, model, reason, durationMs } = end;
-  const resting = Object.fromEntries(Object.entries(health.resting).filter(([, { until }]) => until > now));
+  const resting = Object.fromEntries(Object.entries(health.resting).filter(([, { until }]) => until + CAUTIOUS_MS > now));
   const rest = restAfter(end, now);
   const known = health.durations[model] ?? [];
   const { [model]: _, ...otherModels } = health.durations;

@@ -5,7 +5,7 @@ import { hasUntoldNews, untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
 import { ambiguous, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
-import { lastAttempt } from "./task.ts";
+import { attemptNumber, lastAttempt } from "./task.ts";
 import type {
   Attempt,
   CompletedTask,
@@ -137,6 +137,11 @@ export function isCancelled(task: Task): boolean {
   return (task.status === "failed" ? task.reason : reason) === "cancelled";
 }
 
+/** Whether its end is a matter of moments: it is being settled, or its provider was asked to stop. */
+export function isStopping(task: Task): boolean {
+  return task.status === "settling" || (task.status === "running" && task.cancel !== "unasked");
+}
+
 /** Nothing is due; what has happened meanwhile is told. */
 function waiting(task: Task, now: number, until: number): Begun {
   const news = untoldNews(task);
@@ -160,17 +165,21 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const { route, credentials } = choice;
   if (choice.readyAt > now) return waiting(task, now, Math.min(choice.readyAt, task.deadlineAt));
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
-    return { task, effect: { kind: "prepare", task }, again: now + PREPARE_MS };
+    return { task, effect: { kind: "prepare", task }, again: Math.min(now + PREPARE_MS, task.deadlineAt) };
   }
   const lease = task.lease?.provider === route.provider ? task.lease : null;
   if (route.leased && lease === null) {
-    return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: now + LEASE_MS };
+    return {
+      task,
+      effect: { kind: "lease", provider: route.provider, model, credentials, task },
+      again: Math.min(now + LEASE_MS, task.deadlineAt),
+    };
   }
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
   const p95 = quantiles?.at(-1);
   const attempt: Attempt = {
-    number: (task.attempts.at(-1)?.number ?? 0) + 1,
+    number: attemptNumber(task) + 1,
     provider: route.provider,
     credential: lease?.credential ?? credentials[0] ?? "",
     model,

@@ -10,7 +10,10 @@ export function upgraded(stored: Task): Task {
 
 /** Until then attempts were numbered by their place among those that were kept, a submit knew nothing of one before it, and a job that was overdue nothing of others. */
 function sinceNumbers(stored: Task): Task {
-  const attempts = stored.attempts.map((attempt, index): Attempt => ({ ...attempt, number: index + 1 }));
+  const attempts = stored.attempts.map((attempt, index): Attempt => ({
+    ...attempt,
+    number: (attempt as Partial<Attempt>).number ?? index + 1,
+  }));
   const common = { ...stored, schema: TASK_SCHEMA, attempts } as const;
   if (common.status === "submitting") return { ...common, repeat: null };
   return common.status === "running" ? { ...common, elsewhere: null } : common;

@@ -5,6 +5,7 @@ import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
+import type { ImageType } from "./reference-image.ts";
 import type { RetryableCode } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
@@ -97,7 +98,7 @@ export interface Lease {
 /** A reference image that was fetched for a wire that inlines. */
 export interface PreparedImage {
   readonly bytes: number;
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  readonly mimeType: ImageType;
 }
 
 export interface StoredVideo {
@@ -216,10 +217,12 @@ export function requeued(common: Omit<Common, "status">, notBefore: number, last
   return { ...common, ...QUEUED, notBefore, lastReason };
 }
 
+/** The provider made something, and it was no use. */
+const USELESS: readonly AttemptReason[] = ["upstream_invalid_result", "upstream_asset_expired"];
 /** Reasons for which a provider may have worked, and be paid, for nothing. */
-const UNDELIVERED: readonly FailureCode[] = [
+const UNDELIVERED: readonly AttemptReason[] = [
   ...(["upstream_ambiguous", "upstream_lost", "timeout", "internal_error", "cancelled"] as const),
-  ...(["upstream_invalid_result", "upstream_asset_expired"] as const),
+  ...USELESS,
 ];
 
 /** Paid work that nobody gets. */
@@ -228,15 +231,32 @@ export interface Orphan {
   readonly reason: AttemptReason;
 }
 
-/** What of a task was paid for in vain: attempts that were given up on the way, and the last one if its outcome is unknown or it was left running. */
+/**
+ * What of a task was paid for in vain: attempts that were given up on the way, whatever they still make, or whose result was no use;
+ * and the last one if its outcome is unknown or it was left running.
+ */
 export function orphansOf({ outcome, attempts }: SettlingTask): Orphan[] {
-  const abandoned = attempts
-    .filter((attempt) => attempt.outcome === "abandoned")
-    .map((attempt): Orphan => ({ attempt, reason: attempt.reason ?? "timeout" }));
+  const onTheWay = attempts.flatMap((attempt): Orphan[] => {
+    const { outcome: end, reason = "timeout" } = attempt;
+    return end === "abandoned" || (end === "failed" && USELESS.includes(reason)) ? [{ attempt, reason }] : [];
+  });
   const last = attempts.at(-1);
-  if (outcome.kind === "completed" || last === undefined || !UNDELIVERED.includes(outcome.reason)) return abandoned;
+  if (outcome.kind === "completed" || last === undefined || !UNDELIVERED.includes(outcome.reason)) return onTheWay;
   const isOwed = last.outcome === "accepted" || last.outcome === "unknown";
-  return isOwed ? [...abandoned, { attempt: last, reason: outcome.reason }] : abandoned;
+  return isOwed ? [...onTheWay, { attempt: last, reason: outcome.reason }] : onTheWay;
+}
+
+/** What it cost the operator, in US cents; null: of one of them it is not known. */
+export function costCentsOf(orphans: readonly Orphan[]): number | null {
+  return orphans.reduce<number | null>(
+    (sum, { attempt: { costCents } }) => (sum === null || costCents === null ? null : sum + costCents),
+    0,
+  );
+}
+
+/** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
+export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
+  return attempts.at(-1)?.number ?? 0;
 }
 
 export function lastAttempt(task: Task): Attempt {

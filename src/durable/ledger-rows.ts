@@ -52,8 +52,14 @@ export class LedgerRows {
       ) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS orphans (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, task TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, reason TEXT NOT NULL,
-        written_off_at INTEGER, written_off_reason TEXT
+        written_off_at INTEGER, written_off_reason TEXT, cost_cents REAL
       );`);
+  }
+
+  /** Release 0.1.0 knew no cost. A column is added without a row being touched, and only where there is something to put into it. */
+  #addOrphansCost(): void {
+    const known = this.#sql.exec("SELECT 1 FROM pragma_table_info('orphans') WHERE name = 'cost_cents'").toArray();
+    if (known.length === 0) this.#sql.exec("ALTER TABLE orphans ADD COLUMN cost_cents REAL");
   }
 
   /** Apart from the rows of every task: few have any, and a release before this one knows nothing of it. */
@@ -220,13 +226,15 @@ export class LedgerRows {
   }
 
   insertOrphan(at: number, taskId: string, { attempt, reason }: Orphan): void {
+    this.#addOrphansCost();
     this.#sql.exec(
-      "INSERT INTO orphans (at, task, provider, model, reason) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO orphans (at, task, provider, model, reason, cost_cents) VALUES (?, ?, ?, ?, ?, ?)",
       at,
       taskId,
       attempt.provider,
       attempt.model,
       reason,
+      attempt.costCents,
     );
   }
 
@@ -320,10 +328,12 @@ export class LedgerRows {
         reason: string;
         written_off_at: number | null;
         written_off_reason: string | null;
+        cost_cents?: number | null;
       }>(`SELECT * FROM orphans ${where}`, ...values)
       .toArray()
-      .map(({ written_off_at: at, written_off_reason: reason, ...row }) => ({
+      .map(({ written_off_at: at, written_off_reason: reason, cost_cents: costCents = null, ...row }) => ({
         ...row,
+        costCents,
         writtenOff: at === null ? null : { at, reason: reason ?? "" },
       }));
   }

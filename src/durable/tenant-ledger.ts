@@ -158,7 +158,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   async known(taskIds: readonly string[]): Promise<string[]> {
-    return this.#store.account === null ? [] : taskIds.filter((id) => this.#rows.hold(id) !== null);
+    return this.#store.account === null ? [] : taskIds.filter((id) => (this.#rows.hold(id)?.state ?? "withdrawn") !== "withdrawn");
   }
 
   async tend(): Promise<void> {

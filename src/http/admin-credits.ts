@@ -45,6 +45,7 @@ const orphanReply = z
     provider: z.string(),
     model: z.string(),
     reason: z.string(),
+    cost_cents: z.number().nullable().openapi({ description: "What it cost you there, in US cents; null: not known" }),
     written_off: z.strictObject({ at: z.int(), reason: z.string() }).nullable(),
   })
   .openapi("Orphan");
@@ -144,10 +145,11 @@ function placeOf(after: string | undefined): number | null {
   return after === undefined ? null : Number(after);
 }
 
-function toOrphan({ at, writtenOff, ...orphan }: OrphanView): z.infer<typeof orphanReply> {
+function toOrphan({ at, costCents, writtenOff, ...orphan }: OrphanView): z.infer<typeof orphanReply> {
   return {
     ...orphan,
     at: toSeconds(at),
+    cost_cents: costCents,
     written_off: writtenOff && { at: toSeconds(writtenOff.at), reason: writtenOff.reason },
   };
 }

@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { HealthView } from "../ports.ts";
 import type { Operator } from "../service/operator/operator.ts";
 import { isUsable, type KeyCheck } from "../service/operator/provider-check.ts";
-import type { ProviderView } from "../service/operator/providers.ts";
+import type { ProviderView, ShownTraits } from "../service/operator/providers.ts";
 import { OPERATOR, reason, replies, takes, toSeconds, toSecondsOrNull } from "./admin-wire.ts";
 import type { App } from "./context.ts";
 import { refuse } from "./errors.ts";
@@ -24,6 +24,19 @@ const health = z.strictObject({
   latency: z.record(z.string(), z.strictObject({ p50_seconds: z.number(), p95_seconds: z.number() })),
 });
 
+/** What it can do, as it is configured. */
+const traits = z.strictObject({
+  /** Whether it fetches reference images by their URLs, or has them sent along. */
+  images: z.enum(["url", "inline"]),
+  /** `unsigned`: a callback is taken by its sealed URL alone. */
+  callbacks: z.enum(["none", "unsigned", "signed"]),
+  /** A hand-over of unknown outcome can be repeated. */
+  idempotent_create: z.boolean(),
+  cancel: z.boolean(),
+  /** For how long it keeps what it made; null: unknown. */
+  retention_seconds: z.int().nullable(),
+});
+
 const provider = z
   .strictObject({
     name: z.string(),
@@ -33,6 +46,7 @@ const provider = z
     region: z.string().nullable(),
     concurrency: z.int().nullable(),
     requests_per_minute: z.int().nullable(),
+    traits,
     /** Null: it cannot be told now. */
     health: health.nullable(),
   })
@@ -118,10 +132,15 @@ export function mountAdminProviders(app: App, { providers }: Operator): void {
   });
 }
 
-function toProvider({ name, kind, priority, models, region, limits, health: known }: ProviderView): z.infer<typeof provider> {
+function toProvider({ limits, traits: can, health: known, models, ...entry }: ProviderView): z.infer<typeof provider> {
+  const { name, kind, priority, region } = entry;
   const { concurrency, perMinute: requests_per_minute } = limits;
-  const mine = models && [...models];
-  return { name, kind, priority, models: mine, region, concurrency, requests_per_minute, health: known && toHealth(known) };
+  const mine = { name, kind, priority, models: models && [...models], region, concurrency, requests_per_minute };
+  return { ...mine, traits: toTraits(can), health: known && toHealth(known) };
+}
+
+function toTraits({ images, callbacks, idempotentCreate, cancel, retentionMs }: ShownTraits): z.infer<typeof traits> {
+  return { images, callbacks, idempotent_create: idempotentCreate, cancel, retention_seconds: toSecondsOrNull(retentionMs) };
 }
 
 function toCheck(name: string, checks: readonly KeyCheck[]): z.infer<typeof providerCheck> {

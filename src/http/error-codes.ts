@@ -2,7 +2,7 @@
 // reference and the page of errors are drawn from here.
 import { ERROR_TEXTS, type ErrorCode, type ErrorText, type Place } from "./error-texts.ts";
 import { sampleErrors } from "./error-samples.ts";
-import type { ApiError, ErrorStatus } from "./errors.ts";
+import { mayRepeat, type ApiError, type ErrorStatus } from "./errors.ts";
 
 export interface ErrorEntry {
   readonly code: ErrorCode;
@@ -60,6 +60,16 @@ function toEntry(sample: ApiError, { why, todo, charged = "No.", on }: ErrorText
   const { status, type, code, message, param = null, headers = {} } = sample;
   const example = { error: { message, type, code, param } };
   const retryAfter = "Retry-After" in headers;
-  const retry = retryAfter || status === 408 || status === 500;
-  return { code, status, type, example, why, todo, charged, retry, retryAfter, on: typeof on === "string" ? [on] : on };
+  return {
+    code,
+    status,
+    type,
+    example,
+    why,
+    todo,
+    charged,
+    retry: mayRepeat(sample),
+    retryAfter,
+    on: typeof on === "string" ? [on] : on,
+  };
 }

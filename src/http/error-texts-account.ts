@@ -96,7 +96,7 @@ export const ACCOUNT_ERRORS = {
   },
   task_not_cancellable: {
     why: "The task has ended, or is at a point where it cannot be stopped any more; the message says which.",
-    todo: "Nothing: it goes on to its end by itself. Query it as usual.",
+    todo: "Nothing: it goes on to its end by itself. Query it as usual. With a Retry-After, ask again: it is just being handed over.",
     charged: "Cancelling is free. The task is charged if it completes, as if it had not been cancelled.",
     on: "cancel",
   },
@@ -112,7 +112,7 @@ export const ACCOUNT_ERRORS = {
   },
   task_not_ended: {
     why: "Only a task that has ended can be deleted.",
-    todo: "Cancel it first, or wait for its end.",
+    todo: "Cancel it first, or wait for its end. With a Retry-After, ask again: it is just being stopped.",
     on: "delete",
   },
   webhook_not_found: {

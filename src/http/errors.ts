@@ -49,10 +49,18 @@ export const SEED_FIELDS: FieldNames = {
   webhookUrl: "webhook_url",
 };
 
-export function answer(c: Context<AppEnv>, { status, type, code, message, param = null, headers = {} }: ApiError) {
+export function answer(c: Context<AppEnv>, error: ApiError) {
+  const { status, type, code, message, param = null, headers } = error;
   c.set("errorCode", code);
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  // Many SDKs repeat every 409 by themselves, and more than that.
+  if (!mayRepeat(error)) c.header("x-should-retry", "false");
+  for (const [name, value] of Object.entries(headers ?? {})) c.header(name, value);
   return c.json({ error: { message, type, code, param } }, status);
+}
+
+/** Whether the same request may get another answer in a while. */
+export function mayRepeat({ status, headers = {} }: ApiError): boolean {
+  return "Retry-After" in headers || status === 408 || status >= 500;
 }
 
 export function refuse(c: Context<AppEnv>, refusal: Refusal, fields: FieldNames = SEED_FIELDS) {
@@ -134,7 +142,6 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
         type: refusal.kind,
         code: refusal.kind,
         message: `This costs ${refusal.needed} credits, and ${refusal.available} are available.`,
-        headers: { "x-should-retry": "false" },
       };
     case "key_budget_exceeded":
       return {
@@ -142,7 +149,6 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
         type: "insufficient_quota",
         code: refusal.kind,
         message: `This costs ${refusal.needed} credits, and ${refusal.available} are left of this API key's budget for the month.`,
-        headers: { "x-should-retry": "false" },
       };
     case "max_cost_exceeded":
       return badRequest(
@@ -166,7 +172,6 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
         type: "idempotency_error",
         code: refusal.kind,
         message: "This Idempotency-Key was used with another body. Use a new key for a new request.",
-        headers: { "x-should-retry": "false" },
       };
     case "account_read_only":
       return unavailable(refusal.kind, "This account takes no new tasks until the operator has looked at its books.", 60);
@@ -211,9 +216,13 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
     case "task_ended":
       return badRequest(refusal.kind, "This task has ended, and an end is final.", null, 409);
     case "task_not_ended":
-      return badRequest(refusal.kind, "This task has not ended. Cancel it first, or wait for its end.", null, 409);
-    case "task_not_cancellable":
-      return badRequest(refusal.kind, `${NOT_CANCELLABLE[refusal.why]} Nothing was changed.`, null, 409);
+      return refusal.isStopping
+        ? inAMoment(badRequest(refusal.kind, "This task is just being stopped. Ask again in a moment.", null, 409))
+        : badRequest(refusal.kind, "This task has not ended. Cancel it first, or wait for its end.", null, 409);
+    case "task_not_cancellable": {
+      const no = badRequest(refusal.kind, `${NOT_CANCELLABLE[refusal.why]} Nothing was changed.`, null, 409);
+      return refusal.why === "handing_over" ? inAMoment(no) : no;
+    }
     case "invalid_cursor":
       return badRequest(refusal.kind, "after must be the id of one of your tasks, as last_id gives it.", "after");
     case "video_expired":
@@ -245,6 +254,8 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
 }
 
 const RETRY_CONCURRENCY_SECONDS = 5;
+/** A hand-over, or the end of what was asked to stop. */
+const MOMENT_SECONDS = 2;
 
 const LINKS_NOT_REVOCABLE =
   "Links of this gateway lead straight to its storage, which does not call them back: they work until they expire. Nothing was changed.";
@@ -281,6 +292,10 @@ function forbidden(code: ErrorCode, message: string, param: string | null = null
 
 function limited(code: ErrorCode, message: string, seconds: number, headers: Record<string, string>): ApiError {
   return { status: 429, type: "rate_limit_error", code, message, headers: { ...retryAfter(seconds), ...headers } };
+}
+
+function inAMoment(error: ApiError): ApiError {
+  return { ...error, headers: retryAfter(MOMENT_SECONDS) };
 }
 
 function unavailable(code: ErrorCode, message: string, seconds: number): ApiError {

@@ -12,8 +12,9 @@ import type { App, AppEnv, Services } from "./context.ts";
 import { createFrom, seenAfterCreate } from "./creating.ts";
 import { answer, errorBody, notFound, refuse } from "./errors.ts";
 import { refuseUnknown } from "./misses.ts";
-import { jsonOrFormBody } from "./openai-form.ts";
-import { createBody, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
+import { hasFile, jsonOrFormBody } from "./openai-form.ts";
+import { imageIn } from "./openai-image.ts";
+import { createBody, createForm, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
 import { replyWithContent } from "./reading-content.ts";
 import { faultOf } from "./validation.ts";
 
@@ -31,7 +32,7 @@ export const createOpenAIVideo = createRoute({
   request: {
     body: {
       required: true,
-      content: { "application/json": { schema: createBody }, "multipart/form-data": { schema: createBody } },
+      content: { "application/json": { schema: createBody }, "multipart/form-data": { schema: createForm } },
     },
   },
   responses: { 200: videoReply("The video, queued"), ...errors },
@@ -124,10 +125,13 @@ export function mountOpenAI(app: App, services: Services): void {
   app.openAPIRegistry.registerPath(createOpenAIVideo);
   app.on("POST", createOpenAIVideo.path, authenticated(authenticate, "create"), jsonOrFormBody, async (c) => {
     const input: unknown = await c.req.json();
-    const body = createBody.safeParse(input);
+    const body = (hasFile(input) ? createForm : createBody).safeParse(input);
     if (!body.success) return answer(c, faultOf(body.error, input, "json"));
+    const image = await imageIn(body.data.input_reference ?? null);
+    if (!image.ok) return answer(c, image.error);
+    const uploads = image.value === null ? [] : [image.value];
     const { generation, adjustments } = toGeneration(body.data);
-    const created = await createFrom(c, services, { generation }, pathOf, OPENAI_FIELDS);
+    const created = await createFrom(c, services, { generation, uploads }, pathOf, OPENAI_FIELDS);
     if (!created.ok) return created.error;
     const task = await seenAfterCreate(c, services, created.value);
     setPollAfter(c, task);
@@ -162,9 +166,6 @@ export function mountOpenAI(app: App, services: Services): void {
       c.set("taskId", id);
       return c.json({ id, object: "video.deleted" as const, deleted: true as const }, 200);
     }
-    // Asked to stop, it ends by itself, and a client that repeats a 409 comes to see that; any other no stays one.
-    if (deleted.error.kind === "task_not_ended") c.header("Retry-After", String(STOPPING_SECONDS));
-    else c.header("x-should-retry", "false");
     return refuseUnknown(c, services, deleted.error);
   });
 
@@ -176,14 +177,13 @@ export function mountOpenAI(app: App, services: Services): void {
   /** The API has no cancel: who deletes a video does not want it made. */
   async function endAndDelete(caller: Caller, id: string, base: string): Promise<Result<null, Refusal>> {
     const deleted = await videos.delete(caller, id);
-    if (deleted.ok || deleted.error.kind !== "task_not_ended") return deleted;
+    if (deleted.ok || deleted.error.kind !== "task_not_ended" || deleted.error.isStopping) return deleted;
     const cancelled = await videos.cancel(caller, id, base);
     if (!cancelled.ok) return cancelled;
-    return cancelled.value.passedOn ? fail({ kind: "task_not_ended" }) : videos.delete(caller, id);
+    // Asked to stop, it ends by itself, and a client that comes back sees that.
+    return cancelled.value.passedOn ? fail({ kind: "task_not_ended", isStopping: true }) : videos.delete(caller, id);
   }
 }
-
-const STOPPING_SECONDS = 2;
 
 function pathOf(id: string): string {
   return `/v1/videos/${id}`;

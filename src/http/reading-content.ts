@@ -13,11 +13,7 @@ export async function replyWithContent(
 ): Promise<Response> {
   const { method, raw } = c.req;
   const read = await services.content(c.var.caller, { id, headers: raw.headers, headOnly: method === "HEAD" });
-  if (!read.ok) {
-    // A client that repeats a 409 by itself would only repeat it: minutes may pass.
-    if (read.error.kind === "video_not_ready") c.header("x-should-retry", "false");
-    return refuseUnknown(c, services, read.error);
-  }
+  if (!read.ok) return refuseUnknown(c, services, read.error);
   c.set("taskId", id);
   return read.value.kind === "head" ? sendFileHead(c, id, read.value.meta, null) : sendFile(c, id, read.value, null);
 }

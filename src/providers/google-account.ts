@@ -18,6 +18,7 @@ const TOKEN_SECONDS = 3600;
 /** So that no token runs out between here and Google. */
 const RENEW_EARLY_MS = 5 * 60_000;
 const ACCOUNT_WAIT_MS = 60_000;
+const FILES_KEPT_MS = 48 * 60 * 60_000;
 const MAX_WORDS = 2_000;
 
 const serviceAccount = z.looseObject({
@@ -65,6 +66,8 @@ export interface GoogleAccount {
   readonly isVertex: boolean;
   /** Vertex only: `projects/P`. */
   readonly project: string;
+  /** Of the Developer API's files; on Vertex the bucket's owner decides. */
+  readonly retentionMs: number | null;
   /** A JSON call in the account's name; long texts of the reply are CUT. A token that is refused is renewed once. */
   call(url: string, call: BareCall): Promise<JsonReply>;
   /** The video at a URL that a reply named, or in a bucket of the account's. */
@@ -146,6 +149,7 @@ export function googleAccount(upstream: Upstream): GoogleAccount {
   return {
     isVertex,
     project: `projects/${service?.project_id ?? ""}`,
+    retentionMs: isVertex ? null : FILES_KEPT_MS,
     call,
     openUrl,
     openInline: async (url, bare, path) => {

@@ -98,7 +98,7 @@ export function openaiStyle(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: upstream.honoursIdempotencyKey },
+    traits: { images: "inline", callback: false, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,

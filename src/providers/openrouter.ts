@@ -1,11 +1,14 @@
 // OpenRouter's video API, which has many vendors' models behind one wire. Its `unsigned_urls` are not public: they are its own
 // content endpoint, which asks for the key; what it signs is in `urls`.
 import { z } from "zod";
+import { fromHex } from "../core/encoding.ts";
+import { verifyHmac } from "../core/hmac.ts";
 import type { Json } from "../core/json.ts";
 import { catalogue, type ModelName } from "../core/models.ts";
 import { AssetGoneError, RefusedError } from "../core/upstream-errors.ts";
-import type { Job, PollResult, Provider, ResumePoint, Submitted, Upstream, VideoSource } from "../ports.ts";
+import type { Callback, Job, PollResult, Provider, ResumePoint, Submitted, Upstream, VideoSource } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { isFresh, jsonIn } from "./callback-signature.ts";
 import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 
@@ -64,6 +67,10 @@ const jobReply = z.looseObject({
   urls: links,
   error: said,
 });
+
+const callbackBody = z.looseObject({ data: z.looseObject({ id: jobId }) });
+/** Its header, whose order and further members are open. */
+const SIGNATURE = { time: /(?:^|,)\s*t=(\d{1,12})\s*(?:,|$)/, hash: /(?:^|,)\s*v1=([\da-f]{64})\s*(?:,|$)/ };
 
 // Words that no list has mean running: the set is documented as open, and the deadline decides.
 const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired|incomplete)$/;
@@ -130,12 +137,24 @@ export function openrouter(upstream: Upstream): Provider {
     }
   }
 
+  async function isGenuine(callback: Callback, operation: Json): Promise<boolean> {
+    const { id } = operationSchema.parse(operation);
+    if (callbackBody.safeParse(jsonIn(callback)).data?.data.id !== id) return false;
+    const header = callback.headers.get("x-openrouter-signature") ?? "";
+    const time = SIGNATURE.time.exec(header)?.[1] ?? "";
+    const hash = fromHex(SIGNATURE.hash.exec(header)?.[1] ?? "");
+    if (!isFresh(time) || hash === null) return false;
+    const checks = upstream.callbackSecrets.map(async (secret) => verifyHmac(secret, `${time},${callback.body}`, hash));
+    return (await Promise.all(checks)).includes(true);
+  }
+
   return {
-    // Callbacks are signed with a secret of the workspace's, if it has one, and an upstream has no place for it: there is no isGenuine.
-    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,
+    // A workspace without a secret sends them unsigned. The URL is secret, too, and what comes there only a hint.
+    ...(upstream.callbackSecrets.length > 0 && { isGenuine }),
   };
 }
 

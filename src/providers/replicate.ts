@@ -3,8 +3,9 @@ import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { catalogue, type ModelName } from "../core/models.ts";
 import { RetryableError } from "../core/upstream-errors.ts";
-import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { hasStandardSignature, jsonIn } from "./callback-signature.ts";
 import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 
@@ -58,11 +59,12 @@ const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
 const FILTERED = /sensitive|polic(y|ies)|\be005\b/;
 const RESETS = /resets in ~?(\d+) ?s/;
 
+const RETENTION_MS = 60 * 60_000;
 const CATALOGUE = catalogue();
 
 /** `upstream.baseUrl` is without the /v1; models are "owner/name". */
 export function replicate(upstream: Upstream): Provider {
-  const { baseUrl, credential, honoursIdempotencyKey } = upstream;
+  const { baseUrl, credential, honoursIdempotencyKey, callbackSecrets } = upstream;
   const ownHeaders = { authorization: `Bearer ${credential}` };
   const openResult = resultOpener(upstream, ownHeaders);
 
@@ -102,14 +104,20 @@ export function replicate(upstream: Upstream): Provider {
     return SUCCEEDED.test(word) || word === "failed" ? "too_late" : "stopping";
   }
 
+  /** What it signs is the prediction. */
+  async function isGenuine(callback: Callback, operation: Json): Promise<boolean> {
+    const { id } = operationSchema.parse(operation);
+    return prediction.safeParse(jsonIn(callback)).data?.id === id && hasStandardSignature(callback, callbackSecrets);
+  }
+
   return {
-    // Callbacks are signed (Standard Webhooks) with a secret of the account's, and an upstream has no place for it: there is no
-    // isGenuine. The URL itself is secret, and what comes there is only a hint to poll.
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
     cancel,
+    // Every account has a secret to sign with. Where we were not told it, the URL is secret too, and what comes there only a hint.
+    ...(callbackSecrets.length > 0 && { isGenuine }),
   };
 }
 

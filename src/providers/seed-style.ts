@@ -6,6 +6,8 @@ import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 
+/** What resellers' links live for, usually. */
+const LINK_LIFE_MS = 24 * 60 * 60_000;
 const MAX_WORDS = 2_000;
 const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
 const jobId = lenient(z.string().min(1).max(255));
@@ -71,7 +73,7 @@ export function seedStyle(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: false, idempotentCreate: upstream.honoursIdempotencyKey },
+    traits: { images: "url", callback: false, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: LINK_LIFE_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

@@ -35,7 +35,7 @@ interface Script {
 
 function provider(clock: Clock): Provider {
   return {
-    traits: { images: "url", callback: false, idempotentCreate: false },
+    traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
 
     async submit({ generation, attempt }) {
       const { fate, reason, generationMs } = readTags(generation.prompt);

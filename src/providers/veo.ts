@@ -155,7 +155,7 @@ export function veo(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey },
+    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
     submit,
     poll,
     open: async (handle, from, signal) => {

@@ -1,20 +1,23 @@
 // What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
 import type { Route } from "../core/routing.ts";
 import type { LeftPlace } from "../core/left-place.ts";
+import { isUpload, type ImageType } from "../core/reference-image.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import type { QueuedTask } from "../core/task.ts";
+import { attemptNumber, type QueuedTask } from "../core/task.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
   FetchImage,
   HealthOf,
   ImageStore,
+  ImageUrlOf,
   Job,
   JobImage,
   PollResult,
   Provider,
   ProviderLimits,
+  ProviderTimeouts,
 } from "../ports.ts";
 import { nameOf, type Performed } from "./performed.ts";
 import { within } from "./within.ts";
@@ -22,8 +25,10 @@ import { within } from "./within.ts";
 export interface AskingHands {
   readonly healthOf: HealthOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   readonly fetchImage: FetchImage;
   readonly images: ImageStore;
+  readonly imageUrlOf: ImageUrlOf;
   readonly callbackUrlOf: CallbackUrlOf;
 }
 
@@ -32,8 +37,6 @@ export interface GivingHands {
   readonly routes: readonly Route[];
 }
 
-const SUBMIT_TIMEOUT_MS = 60_000;
-const POLL_TIMEOUT_MS = 30_000;
 const LEASE_TIMEOUT_MS = 5_000;
 const IMAGE_TIMEOUT_MS = 15_000;
 /** A place is given back by itself when the task must have ended. */
@@ -69,9 +72,9 @@ export async function giveBack(task: string, { provider, ...left }: LeftPlace, h
   await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release(end)).catch(() => undefined);
 }
 
-/** One after the other: an image may have 10 MB. What was fetched before is not fetched again. */
+/** One after the other: an image may have 10 MB. What was uploaded, or fetched before, is not fetched. */
 export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: AskingHands): Promise<Performed> {
-  const prepared: { bytes: number; mimeType: "image/jpeg" | "image/png" | "image/webp" }[] = [];
+  const prepared: { bytes: number; mimeType: ImageType }[] = [];
   try {
     for (const [index, url] of task.generation.images.entries()) {
       const kept = await images.read(task.id, index);
@@ -100,15 +103,16 @@ export async function submit(
   if (provider === undefined) return refused("route", "no such provider");
   const { prompt, generation } = task;
   let job: Job;
+  const number = attemptNumber(task);
   try {
     job = {
       model: attempt.model,
       prompt,
       generation,
-      attempt: attempt.number,
-      reference: `${task.id}/${attempt.number}`,
-      images: await imagesFor(task, provider, hands.images),
-      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempt.number) : null,
+      attempt: number,
+      reference: `${task.id}/${number}`,
+      images: await imagesFor(task, provider, hands),
+      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, number) : null,
     };
   } catch (error) {
     // Ours, and the provider has heard of nothing.
@@ -116,7 +120,8 @@ export async function submit(
     return { event: { type: "submit_unsent" }, note: nameOf(error) };
   }
   try {
-    const submitted = await within(SUBMIT_TIMEOUT_MS, async (signal) => provider.submit(job, signal));
+    const { submitMs } = hands.timeoutsOf(attempt.provider);
+    const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
   } catch (error) {
     if (error instanceof RetryableError) {
@@ -136,22 +141,31 @@ function refused(by: "route" | "task", note: string): Performed {
   return { event: { type: "submit_refused", by, reason: "upstream_rejected" }, note };
 }
 
-/** As this adapter takes them. Those that were fetched are read before the provider is called: what is missing then costs nothing. */
-async function imagesFor({ id, generation }: Of<"submit">["task"], { traits }: Provider, images: ImageStore): Promise<JobImage[]> {
-  const isInline = traits.images === "inline";
+/** As this adapter takes them, before the provider is called: what cannot be had then costs nothing. */
+async function imagesFor(
+  task: Of<"submit">["task"],
+  { traits }: Provider,
+  { images, imageUrlOf }: AskingHands,
+): Promise<JobImage[]> {
   return Promise.all(
-    generation.images.map(async (url, index) => {
-      const file = isInline ? await images.read(id, index) : null;
-      if (isInline && file === null) throw new RefusedError("route", "upstream_rejected");
+    task.generation.images.map(async (image, index) => {
+      const isInline = traits.images === "inline";
+      const file = isInline ? await images.read(task.id, index) : null;
+      const url = isInline || !isUpload(image) ? image : await imageUrlOf(task, index);
+      if ((isInline && file === null) || url === null) throw new RefusedError("route", "upstream_rejected");
       return { url, file };
     }),
   );
 }
 
-export async function poll({ task }: Of<"poll">, provider: Provider | undefined): Promise<Performed> {
+export async function poll(
+  { task, provider: name }: Of<"poll">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider === undefined) return { event: { type: "try_again" }, note: "no such provider" };
   try {
-    return { event: eventOf(await within(POLL_TIMEOUT_MS, async (signal) => provider.poll(task.operation, signal))) };
+    return { event: eventOf(await within(timeoutsOf(name).pollMs, async (signal) => provider.poll(task.operation, signal))) };
   } catch (error) {
     if (error instanceof RetryableError) {
       return { event: { type: "still_running", retryAfterMs: error.retryAfterMs }, note: error.code };
@@ -160,10 +174,14 @@ export async function poll({ task }: Of<"poll">, provider: Provider | undefined)
   }
 }
 
-export async function cancel({ task }: Of<"cancel">, provider: Provider | undefined): Promise<Performed> {
+export async function cancel(
+  { task, provider: name }: Of<"cancel">,
+  provider: Provider | undefined,
+  { timeoutsOf }: AskingHands,
+): Promise<Performed> {
   if (provider?.cancel === undefined) return { event: { type: "cancel_answered", answer: "too_late" }, note: "cannot cancel" };
   try {
-    const answer = await within(POLL_TIMEOUT_MS, async (signal) => provider.cancel?.(task.operation, signal));
+    const answer = await within(timeoutsOf(name).pollMs, async (signal) => provider.cancel?.(task.operation, signal));
     return { event: { type: "cancel_answered", answer: answer ?? "too_late" } };
   } catch (error) {
     // It may have been heard. The polls tell, and a provider that cannot be told must not keep them from doing so.

@@ -1,7 +1,7 @@
 // What a step of a task leaves in the log and in the charts: ids, names and numbers, none of anybody's words.
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import { isTerminal, orphansOf, type Task } from "../core/task.ts";
+import { attemptNumber, costCentsOf, isTerminal, orphansOf, type Task } from "../core/task.ts";
 import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 
 export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: string | undefined, ms: number): LogEntry {
@@ -13,7 +13,7 @@ export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: stri
     step: effect.kind,
     outcome: event.type,
     note: note ?? ("reason" in event ? event.reason : endingOf(task)),
-    attempt: task.attempts.at(-1)?.number ?? 0,
+    attempt: attemptNumber(task),
     provider: task.attempts.at(-1)?.provider ?? null,
     ms,
   };
@@ -38,7 +38,8 @@ export function taskAlert(states: readonly (Task | null)[], note: string | undef
   if (before.status === "settling" || ending?.status !== "settling" || ending.outcome.kind !== "failed") return null;
   const { reason } = ending.outcome;
   if (reason === "internal_error") return { kind: "task_quarantined", entry };
-  return orphansOf(ending).length === 0 ? null : { kind: "orphan", entry: { ...entry, reason } };
+  const orphans = orphansOf(ending);
+  return orphans.length === 0 ? null : { kind: "orphan", entry: { ...entry, reason, cost_cents: costCentsOf(orphans) } };
 }
 
 /** For a task that has just ended. */

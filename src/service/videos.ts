@@ -4,6 +4,7 @@ import type { Generation } from "../core/generation.ts";
 import type { Quote } from "../core/pricing.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type { SeenTask } from "../core/seen-task.ts";
+import { isStopping } from "../core/task-machine.ts";
 import { isTerminal } from "../core/task.ts";
 import type { TaskOwner } from "../core/task-id.ts";
 import { again } from "./again.ts";
@@ -54,9 +55,9 @@ export function videos(deps: VideosDeps): Videos {
     async delete(caller, id) {
       const found = await findTask(deps, caller, id);
       if (!found.ok) return found;
-      if (!isTerminal(found.value)) return fail({ kind: "task_not_ended" });
+      if (!isTerminal(found.value)) return fail({ kind: "task_not_ended", isStopping: isStopping(found.value) });
       const isDiscarded = await again(() => deps.taskOf(caller.tenant, id).discard());
-      return isDiscarded ? ok(null) : fail({ kind: "task_not_ended" });
+      return isDiscarded ? ok(null) : fail({ kind: "task_not_ended", isStopping: false });
     },
   };
 }

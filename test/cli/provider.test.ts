@@ -16,8 +16,10 @@ const UP = {
   region: null,
   concurrency: 10,
   requests_per_minute: null,
+  traits: { images: "url", callbacks: "none", idempotent_create: false, cancel: false, retention_seconds: 86_400 },
   health: WELL,
 };
+const CALLING = { images: "inline", callbacks: "signed", idempotent_create: false, cancel: true, retention_seconds: 604_800 };
 
 it("lists how each provider is, and what is the matter with it until when", async () => {
   const spent = [{ credential: "UP_KEY", why: "out_of_credit", until: 1_764_000_000 }];
@@ -29,11 +31,15 @@ it("lists how each provider is, and what is the matter with it until when", asyn
     { ...UP, name: "back", health: { ...WELL, breaker: "ramping" } },
     { ...UP, name: "held", health: { ...WELL, held: true, breaker: "open", open_until: 1_764_000_000 } },
     { ...UP, name: "mute", health: null },
+    { ...UP, name: "calling", traits: CALLING },
+    { ...UP, name: "called", traits: { ...CALLING, callbacks: "unsigned", retention_seconds: null } },
   ];
   server.answers = { "GET /providers": { body: { object: "list", data } } };
   const { code, output } = await server.reelay(["provider", "list"]);
   expect(code).toBe(0);
-  expect(output).toMatch(/^up +seed-style +1 +all +- +ok +3\/10 +0 +-$/m);
+  expect(output).toMatch(/^up +seed-style +1 +all +- +- +no +24 h +ok +3\/10 +0 +-$/m);
+  expect(output).toMatch(/^calling .* signed +yes +7 d +ok /m);
+  expect(output).toMatch(/^called .* unsigned +yes +- +ok /m);
   expect(output).toMatch(/^busy .* ok +3 +1,200 +UP_KEY out_of_credit until 2025-11-24 16:00:00Z \(.* ago\)$/m);
   expect(output).toMatch(/^down .* DOWN +3\/10 +0 +left alone until 2025-11-24 16:00:00Z/m);
   expect(output).toMatch(/^probed .* probing /m);

@@ -106,7 +106,7 @@ describe("what destroys", () => {
     ],
   ] as const;
   const task = { id: "t:1", tenant: "aB3dE5fG", mode: "live", status: "failed", model: "veo3", credits: 5, created_at: 1 };
-  const orphan = { seq: 3, at: 1, task: "t:1", provider: "up", model: "veo3", reason: "late", written_off: null };
+  const orphan = { seq: 3, at: 1, task: "t:1", provider: "up", model: "veo3", reason: "late", cost_cents: 40, written_off: null };
   beforeEach(() => {
     server.answers = {
       "GET /tenants/aB3dE5fG": { body: TENANT },

@@ -150,7 +150,7 @@ describe("a call", () => {
       const { gateway, reelay } = await start(...answers);
       const leaving = new AbortController();
       const waiting = expect(reelay.query(ID, { signal: leaving.signal })).rejects.toBe("enough");
-      await vi.waitUntil(() => gateway.asked.length === answers.length);
+      await vi.waitUntil(() => gateway.asked.length === answers.length, { timeout: 20_000 });
       leaving.abort("enough");
       await waiting;
       expect(gateway.asked).toHaveLength(answers.length);
@@ -358,7 +358,7 @@ describe("events", () => {
     };
     const { gateway, reelay } = await start(open);
     for await (const _ of reelay.events(ID)) break;
-    await vi.waitUntil(() => hungUp === 1);
+    await vi.waitUntil(() => hungUp === 1, { timeout: 20_000 });
 
     const leaving = new AbortController();
     const listening = reelay.events(ID, { signal: leaving.signal });
@@ -366,7 +366,7 @@ describe("events", () => {
     const waiting = expect(listening.next()).rejects.toBe("enough");
     leaving.abort("enough");
     await waiting;
-    await vi.waitUntil(() => hungUp === 2);
+    await vi.waitUntil(() => hungUp === 2, { timeout: 20_000 });
     expect(gateway.asked).toHaveLength(2);
   });
 

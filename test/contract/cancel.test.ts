@@ -39,7 +39,7 @@ async function aQueued(): Promise<{ owner: TestTenant; id: string }> {
 async function aRunning(given: Partial<Provider> = {}) {
   const { owner, id } = await aQueued();
   const provider = {
-    traits: { images: "url", callback: false, idempotentCreate: false },
+    traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
     submit: vi.fn<Provider["submit"]>(async () => ({ operation: { job: "j1" }, prompt: null })),
     poll: vi.fn<Provider["poll"]>(async () => ({ status: "running" })),
     open: vi.fn<Provider["open"]>(async () => aSource(new Uint8Array(clip))),
@@ -129,9 +129,9 @@ describe("before a provider has seen it", () => {
     const house = await houseOf(owner, id);
     vi.spyOn(house, "eventsOf").mockReturnValue({ publish } as never);
     const telling = wake(owner, id);
-    await vi.waitFor(() => expect(publish).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(publish).toHaveBeenCalledOnce(), { timeout: 20_000 });
     const cancelling = cancel(owner, id);
-    await vi.waitFor(async () => expect((await readTask(owner, id))?.status).toBe("settling"));
+    await vi.waitFor(async () => expect((await readTask(owner, id))?.status).toBe("settling"), { timeout: 20_000 });
     door.open();
     await telling;
     const reply = await cancelling;
@@ -174,7 +174,7 @@ describe("while it is handed over", () => {
     const simulated = await simulatedProvider(owner, id);
     undo.push(await plantProvider(owner, id, { ...simulated, submit, cancel: async () => "stopping" }));
     const submitting = wake(owner, id);
-    await vi.waitFor(() => expect(submit).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(submit).toHaveBeenCalledOnce(), { timeout: 20_000 });
     await expectNotCancellable(owner, id, /being handed over/);
     door.open({ operation: { job: "j1" }, prompt: null });
     await submitting;
@@ -233,7 +233,7 @@ describe("a provider that can be told to stop", () => {
     provider.poll.mockReturnValueOnce(door.opened);
     vi.setSystemTime(Date.now() + 60_000);
     const polling = wake(owner, id);
-    await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce(), { timeout: 20_000 });
     expect((await cancel(owner, id)).status).toBe(202);
     door.open({ status: "failed", reason: "upstream_rejected" });
     await polling;
@@ -305,7 +305,7 @@ describe("a provider that can be told to stop", () => {
     provider.poll.mockReturnValueOnce(door.opened);
     vi.setSystemTime(Date.now() + 60_000);
     const polling = wake(owner, id);
-    await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce(), { timeout: 20_000 });
     expect((await cancel(owner, id)).status).toBe(202);
     door.open(answer);
     await polling;

@@ -99,7 +99,7 @@ describe("the same key", () => {
       return start();
     });
     const first = send(owner.key, { "idempotency-key": "k1" });
-    await vi.waitFor(async () => expect(await holds(owner)).toBe(1));
+    await vi.waitFor(async () => expect(await holds(owner)).toBe(1), { timeout: 20_000 });
     const early = await send(owner.key, { "idempotency-key": "k1" });
     expect(early.headers.get("Retry-After")).toBe("1");
     expect(await codeOf(early)).toEqual([409, "idempotency_in_progress"]);

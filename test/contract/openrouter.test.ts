@@ -285,6 +285,12 @@ describe("what a body can get wrong leaves nothing behind", () => {
       first,
     ],
     [
+      "the name of an upload",
+      { ...FRAMES, frame_images: [frame(`upload:${"0".repeat(64)}`, "first_frame")] },
+      "image_url_not_allowed",
+      first,
+    ],
+    [
       "a private address second in the body",
       { ...FRAMES, frame_images: [frame(A, "last_frame"), frame("https://10.0.0.1/x", "first_frame")] },
       "image_url_not_allowed",

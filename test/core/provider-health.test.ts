@@ -1,5 +1,6 @@
 // What is known of a provider, and what a task that wants a place there is told.
 import { describe, expect, it } from "vitest";
+import { jitterOf } from "../../src/core/backoff.ts";
 import { phaseOf } from "../../src/core/breaker.ts";
 import { afterStay, answer, held, letGo, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
 import type { Answer, Health, PlaceAsk, PlaceEnd } from "../../src/core/provider-health.ts";
@@ -25,6 +26,9 @@ function told(health: Health, given: { ask?: PlaceAsk; leases?: HeldLease[]; now
   const mine = leases.find(({ task }) => task === ask.task) ?? null;
   return answer(ask, { health, mine, leases: leases.filter((lease) => lease !== mine), line: [] }, NO_LIMITS, now);
 }
+
+/** When task-1 is to ask again for a credential that is there from `at` on: not with all others. */
+const soonAfter = (at: number): number => Math.round(at + jitterOf("task-1") * 5 * SECOND);
 
 const ended = (health: Health, given: Partial<PlaceEnd>, now = T0): Health => afterStay(health, aLease(), anEnd(given), now);
 
@@ -58,7 +62,7 @@ describe("a credential", () => {
     const health = ended(UNKNOWN_HEALTH, { reason });
     expect(told(health)).toMatchObject({ kind: "granted", lease: { credential: "KEY_2" } });
     const only = anAsk({ credentials: ["KEY_1"] });
-    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: T0 + 5 * MINUTE, turn: null });
+    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: soonAfter(T0 + 5 * MINUTE), turn: null });
     expect(told(health, { ask: only, now: T0 + 5 * MINUTE })).toMatchObject({ kind: "granted", lease: { credential: "KEY_1" } });
   });
 
@@ -69,24 +73,41 @@ describe("a credential", () => {
   ])("that was too much in use is left alone for %s", (_, retryAt, wait) => {
     const health = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt });
     const only = anAsk({ credentials: ["KEY_1"] });
-    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: T0 + wait, turn: null });
+    expect(told(health, { ask: only })).toEqual({ kind: "refused", until: soonAfter(T0 + wait), turn: null });
     expect(told(health)).toMatchObject({ kind: "granted", lease: { credential: "KEY_2" } });
   });
 
   it("is left alone for the longer of two reasons, and the shorter does not end it", () => {
     const health = ended(ended(UNKNOWN_HEALTH, { reason: "out_of_credit" }), { reason: "rate_limited", retryAt: T0 + SECOND });
-    expect(told(health, { ask: anAsk({ credentials: ["KEY_1"] }) })).toMatchObject({ until: T0 + 5 * MINUTE });
+    expect(told(health, { ask: anAsk({ credentials: ["KEY_1"] }) })).toMatchObject({ until: soonAfter(T0 + 5 * MINUTE) });
   });
 
   it("of several that are all left alone, the first to be back says when to ask again", () => {
     const first = ended(UNKNOWN_HEALTH, { reason: "out_of_credit" });
     const both = ended(first, { credential: "KEY_2", reason: "rate_limited", retryAt: T0 + 20 * SECOND });
-    expect(told(both)).toEqual({ kind: "refused", until: T0 + 20 * SECOND, turn: null });
+    expect(told(both)).toEqual({ kind: "refused", until: soonAfter(T0 + 20 * SECOND), turn: null });
   });
 
-  it("is not remembered when it is not left alone any more", () => {
+  it("serves three after it was left alone, and twice as many every five seconds, until the next no", () => {
+    const rested = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt: T0 + SECOND });
+    const only = anAsk({ credentials: ["KEY_1"] });
+    const back = (count: number): HeldLease[] =>
+      Array.from({ length: count }, (_, index) => aLease({ task: `back-${index}`, grantedAt: T0 + SECOND }));
+    const asked = (count: number, now: number, health = rested): Answer => told(health, { ask: only, leases: back(count), now });
+    expect(asked(2, T0 + SECOND).kind).toBe("granted");
+    expect(asked(3, T0 + SECOND)).toEqual({ kind: "refused", until: soonAfter(T0 + 6 * SECOND), turn: null });
+    expect(asked(5, T0 + 6 * SECOND).kind).toBe("granted");
+    expect(asked(6, T0 + 6 * SECOND)).toMatchObject({ until: soonAfter(T0 + 11 * SECOND) });
+    expect(asked(10_000, T0 + MINUTE + SECOND).kind, "a minute later all that come").toBe("granted");
+    const again = ended(rested, { reason: "rate_limited" }, T0 + 6 * SECOND);
+    expect(asked(2, T0 + 7 * SECOND, again), "all of them wait again").toMatchObject({ until: soonAfter(T0 + 11 * SECOND) });
+    expect(told(rested, { leases: back(3), now: T0 + SECOND }), "another key need not").toMatchObject({ kind: "granted" });
+  });
+
+  it("is not remembered when it has long not been left alone any more", () => {
     const health = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt: T0 + SECOND });
-    expect(ended(health, {}, T0 + 2 * SECOND).resting).toEqual({});
+    expect(ended(health, {}, T0 + 2 * SECOND).resting).toHaveProperty("KEY_1");
+    expect(ended(health, {}, T0 + 2 * MINUTE).resting).toEqual({});
   });
 });
 

@@ -15,7 +15,16 @@ import {
 import type { Route } from "../../src/core/routing.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { lastAttempt, orphansOf, startTask, TASK_SCHEMA, type Attempt, type Task } from "../../src/core/task.ts";
+import {
+  attemptNumber,
+  costCentsOf,
+  lastAttempt,
+  orphansOf,
+  startTask,
+  TASK_SCHEMA,
+  type Attempt,
+  type Task,
+} from "../../src/core/task.ts";
 import {
   aGeneration,
   anAttempt,
@@ -230,17 +239,16 @@ describe("a queued task", () => {
     expect(attempts).toHaveLength(50);
   });
 
-  it("never gives an attempt a number that another had, however many it has forgotten", () => {
-    const numbers = new Set<number>();
-    const routes = [aRoute(), aRoute({ provider: "beta" }), aRoute({ provider: "gamma" })];
-    let task: Task = aTask();
-    for (let now = T0; now < DEADLINE; now += SECOND) {
-      const begun = begin(task, now, routes);
-      if (begun.effect.kind === "submit") numbers.add(begun.effect.attempt.number);
-      task = after(begun.task, BUSY, now);
+  it("gives every attempt a number of its own, however many are forgotten", () => {
+    const numbers: number[] = [];
+    let task: Task = aTask({ deadlineAt: T0 + 10 * HOUR });
+    for (let count = 0; count < 60; count++) {
+      const now = Math.max(wakeAt(task, T0), task.attempts.at(-1)?.retryAt ?? T0);
+      const { task: submitting } = begin(task, now, [aRoute()]);
+      numbers.push(attemptNumber(submitting));
+      task = after(submitting, BUSY, now + SECOND);
     }
-    expect(numbers.size).toBeGreaterThan(60);
-    expect([...numbers]).toEqual(Array.from(numbers, (_, index) => index + 1));
+    expect(numbers).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
   });
 
   it("can be cancelled, and owes the provider nothing", () => {
@@ -848,6 +856,12 @@ describe("orphanOf", () => {
   });
 });
 
+it("adds up what orphans cost, and does not guess", () => {
+  const orphan = (costCents: number | null) => ({ attempt: anAttempt({ costCents }), reason: "timeout" }) as const;
+  expect(costCentsOf([orphan(40), orphan(2.5)])).toBe(42.5);
+  expect(costCentsOf([orphan(40), orphan(null)])).toBeNull();
+});
+
 describe("lastAttempt", () => {
   it("throws where there is none, because that is a bug", () => {
     expect(() => lastAttempt(aTask())).toThrow("a queued task has no attempt");
@@ -1090,6 +1104,39 @@ describe("another provider", () => {
   it("records what was abandoned though the task was completed in the end", () => {
     const attempts = [anAttempt({ outcome: "abandoned", reason: "timeout" }), anAttempt({ provider: "beta" })];
     expect(orphansOf(aTask({ status: "settling", attempts }))).toHaveLength(1);
+  });
+
+  it.each(["upstream_invalid_result", "upstream_asset_expired"] as const)(
+    "is told apart from what was paid for and was no use: %s is an orphan, whatever becomes of the task",
+    (reason) => {
+      const useless = anAttempt({ outcome: "failed", reason, costCents: 40 });
+      const running = aTask({ status: "running", attempts: [anAttempt({ costCents: 40 })] });
+      const queued = after(running, { type: "provider_failed", reason }, T0 + MINUTE);
+      const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, reason);
+      expect(orphansOf(alone), "nobody else was there").toEqual([{ attempt: useless, reason }]);
+      const done = aTask({ status: "settling", attempts: [useless, anAttempt({ provider: "beta" })] });
+      expect(orphansOf(done), "another one made it").toEqual([{ attempt: useless, reason }]);
+    },
+  );
+
+  it("owes nothing to one that says that it failed", () => {
+    const attempts = [anAttempt({ outcome: "failed", reason: "upstream_rejected" }), anAttempt({ provider: "beta" })];
+    expect(orphansOf(aTask({ status: "settling", attempts }))).toEqual([]);
+  });
+
+  it("leaves one orphan for each that was given up, when the deadline, an operator or a closed tenant ends the task", () => {
+    const abandoned = anAttempt({ outcome: "abandoned", reason: "timeout" });
+    const queued = aTask({ attempts: [abandoned], lastReason: "timeout" });
+    const running = aTask({ status: "running", attempts: [abandoned, anAttempt({ provider: "beta" })] });
+    const reasons = (task: Task): string[] =>
+      orphansOf(expectStatus(task, "settling")).map(({ attempt, reason }) => `${attempt.provider} ${reason}`);
+    expect(reasons(begin(queued, DEADLINE, ROUTES).task)).toEqual(["alpha timeout"]);
+    expect(reasons(after(queued, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout"]);
+    expect(reasons(after({ ...running, lastPoll: true }, EVENTS.still_running, DEADLINE))).toEqual([
+      "alpha timeout",
+      "beta timeout",
+    ]);
+    expect(reasons(after(running, EVENTS.abandon, T0 + MINUTE))).toEqual(["alpha timeout", "beta cancelled"]);
   });
 });
 

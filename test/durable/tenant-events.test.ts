@@ -306,10 +306,10 @@ describe("a receiver", () => {
       );
     await tellAll(0);
     const waking = wake();
-    await vi.waitUntil(() => done.length === 8);
+    await vi.waitUntil(() => done.length === 8, { timeout: 20_000 });
     // Into a wake that is under way: it is sent without waiting for the end of that.
     await tellAll(8);
-    await vi.waitUntil(() => done.length === 16);
+    await vi.waitUntil(() => done.length === 16, { timeout: 20_000 });
     expect(new Set(done)).toEqual(new Set(["https://quick.example/"]));
     release();
     await waking;

@@ -6,6 +6,7 @@ import { makeTaskId } from "../../src/core/task-id.ts";
 import type { BooksPort, LedgerPort, ReserveAsk } from "../../src/ports.ts";
 import { VideoTask } from "../../src/durable/video-task.ts";
 import { wire } from "../../src/wire.ts";
+import { anAttempt } from "../support/builders.ts";
 import { aTenant, create, WIDE, type TestTenant } from "../support/gateway.ts";
 import { ledgerStub, readBalances, readBooks, readTask } from "../support/objects.ts";
 
@@ -140,7 +141,7 @@ describe("KV's copies", () => {
     expect(await published()).toBe(20);
     vi.setSystemTime(Date.now() + 1_000);
     expect((await ledgerOf(owner).reserve(await ask(owner))).ok).toBe(false);
-    await vi.waitFor(async () => expect(await published()).toBe(0));
+    await vi.waitFor(async () => expect(await published()).toBe(0), { timeout: 20_000 });
   });
 });
 
@@ -231,6 +232,34 @@ describe("the books", () => {
     expect(after.journal).toEqual(good.journal);
     expect(after.rows).toEqual({});
   });
+
+  it.each(["this release", "release 0.1.0, which knew no cost"])(
+    "note what an orphan cost, in a ledger opened by %s",
+    async (release) => {
+      const owner = await aTenant();
+      if (release !== "this release") {
+        await runInDurableObject(ledgerStub(owner), (_object, { storage }) => {
+          storage.sql.exec("ALTER TABLE orphans DROP COLUMN cost_cents");
+          storage.sql.exec("INSERT INTO orphans (at, task, provider, model, reason) VALUES (1, 'veo3:1', 'up', 'veo3', 'timeout')");
+        });
+        expect(await booksOf(owner).orphans(null, 10)).toMatchObject([{ task: "veo3:1", costCents: null }]);
+      }
+      const [first, second] = [await ask(owner), await ask(owner)];
+      for (const { id } of [first, second]) {
+        await ledgerOf(owner).reserve(id === first.id ? first : second);
+        const orphan = { attempt: anAttempt({ costCents: id === first.id ? 12.5 : null }), reason: "timeout" } as const;
+        await ledgerOf(owner).resolve(id, { kind: "release", orphans: [orphan] });
+      }
+      const noted = [
+        { task: second.id, costCents: null },
+        { task: first.id, costCents: 12.5 },
+      ];
+      const listed = await booksOf(owner).orphans(null, 10);
+      expect(listed.slice(0, 2)).toMatchObject(noted);
+      expect(listed.slice(2)).toMatchObject(release === "this release" ? [] : [{ task: "veo3:1", costCents: null }]);
+      expect(await booksOf(owner).writeOff(listed[1]!.seq, "lost")).toMatchObject({ ...noted[1], writtenOff: { reason: "lost" } });
+    },
+  );
 
   it("open a new month with a new grant, and let the old one's rest expire", async () => {
     const owner = await aTenant({ limits: { creditsPerPeriod: 100 } });

@@ -5,6 +5,7 @@ import type { FailureCode } from "../../src/core/errors.ts";
 import { TASK_SCHEMA, type Task } from "../../src/core/task.ts";
 import { wire } from "../../src/wire.ts";
 import { aTenant, create, query, type TestTenant } from "../support/gateway.ts";
+import { simulatedProvider } from "../support/manage.ts";
 import { driveToEnd, plantTask, readBalances, readBooks, readTask, taskStub } from "../support/objects.ts";
 
 const PRICE = 40;
@@ -89,7 +90,9 @@ describe("a scripted fate", () => {
     const errors = vi.spyOn(console, "error").mockReturnValue();
     const wakes = await driveThroughTime(owner, id);
     const alerts = errors.mock.calls.map(([line]) => JSON.parse(String(line)) as object);
-    expect(alerts).toEqual([expect.objectContaining({ event: "alert", alert: "orphan", task: id, reason: "timeout" })]);
+    expect(alerts).toEqual([
+      expect.objectContaining({ event: "alert", alert: "orphan", task: id, reason: "timeout", cost_cents: null }),
+    ]);
     expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "timeout" });
     expect(await readBalances(owner)).toMatchObject({ available: GRANTED, held: 0 });
     expect((await readBooks(owner)).orphans).toEqual([{ task: id, reason: "timeout", provider: "simulated" }]);
@@ -121,12 +124,37 @@ describe("the paid call", () => {
       attempts: [{ ...running.attempts[0]!, outcome: "open" }],
       repeat: null,
     });
-    const submit = vi.spyOn(wire(env).providerOf({ provider: "simulated", credential: "" })!, "submit");
+    const submit = vi.spyOn(await simulatedProvider(owner, id), "submit");
     const task = await driveToEnd(owner, id);
     expect(task).toMatchObject({ status: "failed", reason: "upstream_ambiguous" });
     expect(submit).not.toHaveBeenCalled();
     expect((await readBooks(owner)).orphans).toEqual([{ task: id, reason: "upstream_ambiguous", provider: "simulated" }]);
     expect(await readBalances(owner)).toMatchObject({ available: GRANTED, held: 0 });
+  });
+
+  it("is waited for while it lasts, however long beyond the alarm that was armed before it, and whoever wakes the task", async () => {
+    const { owner, id } = await started("a lake [[stuck]]");
+    const simulated = await simulatedProvider(owner, id);
+    let answer: () => void = () => undefined;
+    const silence = new Promise<void>((resolve) => (answer = resolve));
+    const submit = vi.spyOn(simulated, "submit").mockImplementation(async () => {
+      await silence;
+      return { operation: { job: "j1" }, prompt: null };
+    });
+    const look = runDurableObjectAlarm(taskStub(owner, id));
+    await vi.waitFor(async () => expect((await readTask(owner, id))?.status).toBe("submitting"));
+    vi.setSystemTime(Date.now() + 300_000);
+    expect(Date.now()).toBeGreaterThan((await alarmOf(owner, id)) ?? Infinity);
+    const again = runInDurableObject(taskStub(owner, id), async (object) =>
+      (object as unknown as { alarm(): Promise<void> }).alarm(),
+    );
+    expect(await wire(env).taskOf(owner.tenant, id).poke()).toBe(true);
+    expect((await readTask(owner, id))?.status).toBe("submitting");
+    answer();
+    await Promise.all([look, again]);
+    expect(await readTask(owner, id)).toMatchObject({ status: "running", operation: { job: "j1" } });
+    expect(submit).toHaveBeenCalledTimes(1);
+    expect((await readBooks(owner)).orphans).toEqual([]);
   });
 
   async function driveUntil(owner: TestTenant, id: string, status: Task["status"]): Promise<void> {

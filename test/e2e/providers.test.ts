@@ -9,9 +9,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LOCAL_ADMIN_TOKEN } from "../../src/cli/demo-tenant.ts";
 import { CANARIES } from "../support/emulators/canary.ts";
+import type { QueueEmulator } from "../support/emulators/queue-emulator.ts";
+import { signedCallback, WEBHOOK_SECRET } from "../support/emulators/replicate.ts";
 import { startReceiver, type Receiver } from "../support/emulators/receiver.ts";
 import { PNG, redirectsTo, sends, serveImages, type ImageServer } from "../support/image-server.ts";
-import { envOf, finishNext, startForms, type Form } from "../support/provider-forms.ts";
+import { envOf, finishNext, nextJob, startForms, type Form } from "../support/provider-forms.ts";
 import { startReelay, type Server } from "../support/server.ts";
 import type { Video } from "../support/tenant-calls.ts";
 
@@ -124,31 +126,43 @@ it("makes a video over every wire in every form, of the provider's bytes, charge
 });
 
 describe("a callback", () => {
-  /** As the providers sent them, to where they sent them. */
-  const sent = async () =>
-    Promise.all(
-      forms
-        .flatMap(({ queue }) => queue ?? [])
-        .map(async (queue) => {
-          const { path, body } = queue.requests().find(({ call }) => call === "create") ?? { path: "", body: null };
-          const url = new URL(path, queue.url).searchParams.get("fal_webhook") ?? (body?.["webhook"] as string);
-          return { url: new URL(url).pathname, queue };
-        }),
-    );
+  /** One for each provider that was given a URL. */
+  const urls = (): string[] => forms.flatMap((form) => form.callbackUrls().slice(0, 1)).map((url) => new URL(url).pathname);
   const post = async (path: string, body = "{}") => (await ask(path, { method: "POST", body })).status;
 
   it("that comes again, or is forged, changes nothing", async () => {
-    const callbacks = await sent();
-    expect(callbacks).toHaveLength(2);
+    expect(urls()).toHaveLength(3);
     const books = await get<{ data: unknown[] }>("/v1/account/journal?limit=100");
     const jobs = forms.map((form) => form.jobs());
-    for (const { url } of callbacks) {
+    for (const url of urls()) {
       expect([await post(url), await post(url, "not JSON"), await post(url, '{"status":"ERROR"}')]).toEqual([200, 200, 200]);
       const forged = url.slice(0, -1) + (url.endsWith("A") ? "B" : "A");
       expect([await post(forged), await post(`${url}A`), await post(`/v1/callbacks/${"A".repeat(60)}`)]).toEqual([404, 404, 404]);
     }
     expect(await get("/v1/account/journal?limit=100")).toEqual(books);
     expect(forms.map((form) => form.jobs())).toEqual(jobs);
+  });
+
+  it("is a hint only if it is signed as the operator was told", async () => {
+    const form = forms.find(({ name }) => name === "replicate") as Form;
+    const queue = form.queue as QueueEmulator;
+    const id = await create(form.model);
+    // Its first poll; the next one of its own is ten seconds away.
+    const job = await nextJob(form, finished);
+    const polls = (): number => queue.requests().filter(({ call, path }) => call === "query" && path.includes(job)).length;
+    const webhook = form.callbackUrls().at(-1) ?? "";
+    const body = JSON.stringify({ id: job, status: "succeeded" });
+    const forge = (secret: string, at = Date.now()) => signedCallback(body, secret, "msg_forged", at);
+    const stale = forge(WEBHOOK_SECRET, Date.now() - 301_000);
+    for (const callback of [{ headers: {}, body }, forge(`whsec_${btoa("nobody's secret at all")}`), stale]) {
+      const reply = await fetch(webhook, { method: "POST", ...callback });
+      expect([reply.status, await reply.json()]).toEqual([200, { received: true }]);
+    }
+    await sleep(1_500);
+    expect(polls()).toBe(1);
+    await queue.finish(job);
+    expect((await untilEnded(id)).status).toBe("completed");
+    expect(polls()).toBe(2);
   });
 });
 
@@ -162,6 +176,20 @@ describe("a reference image, for a wire that sends it along", () => {
       instances: [{ image: { bytesBase64Encoded: PNG.toString("base64"), mimeType: "image/png" } }],
     });
     expect(await movementsOf([id])).toEqual([["hold", "settle"]]);
+  });
+
+  it("arrives as it was uploaded", async () => {
+    const body = new FormData();
+    body.set("model", veoKey().model);
+    body.set("prompt", PROMPT);
+    body.set("input_reference", new File([PNG], "lake.png"));
+    const headers = { authorization: `Bearer ${server.liveKey}` };
+    const { status, text } = await ask("/v1/videos", { method: "POST", headers, body });
+    expect(status, text).toBe(200);
+    expect((await untilEnded((JSON.parse(text) as Video).id)).status).toBe("completed");
+    expect(veoKey().creates().at(-1)).toMatchObject({
+      instances: [{ image: { bytesBase64Encoded: PNG.toString("base64"), mimeType: "image/png" } }],
+    });
   });
 
   it.each([
@@ -201,7 +229,7 @@ it("has told nobody of a provider's words, keys, hosts and ids", async () => {
   const ids = forms.flatMap((form) => form.ids());
   expect(ids.length).toBeGreaterThanOrEqual(2 * forms.length);
   const hosts = forms.flatMap(({ baseUrl, queue }) => [baseUrl, ...(queue === null ? [] : [queue.filesUrl])]);
-  const secrets = forms.map(({ credential }) => credential);
+  const secrets = forms.flatMap(({ credential, callbackSecret = [] }) => [credential, callbackSecret].flat());
   const hidden = [...CANARIES, "caught fire", ...ids, ...hosts.map((url) => new URL(url).host), ...secrets];
   const webhooks = receiver.received.map(({ headers, body }) => `${JSON.stringify(headers)} ${body}`);
   expect(webhooks.length).toBeGreaterThan(forms.length);

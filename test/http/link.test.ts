@@ -227,7 +227,7 @@ describe("when something goes wrong while revoking", () => {
       return original.apply(this, args);
     } as never);
     const first = revoke(owner, id);
-    await vi.waitFor(() => expect(put).toHaveBeenCalled());
+    await vi.waitFor(() => expect(put).toHaveBeenCalled(), { timeout: 20_000 });
     const second = revoke(owner, id);
     // Time for the second to overtake the first, which it must not.
     for (let looks = 0; looks < 20; looks++) await readTask(owner, id);

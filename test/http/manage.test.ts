@@ -3,9 +3,10 @@
 import { reset, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Task } from "../../src/core/task.ts";
 import { aTenant, call, callWith, createdId, finish, query, type TestTenant } from "../support/gateway.ts";
 import { cancel, list, post } from "../support/manage.ts";
-import { readBalances, readBooks, readTask, taskStub } from "../support/objects.ts";
+import { plantTask, readBalances, readBooks, readTask, taskStub } from "../support/objects.ts";
 import { expectRefusal, readError } from "../support/refusals.ts";
 
 const POSTS = ["/v1/video/cancel", "/v1/video/delete", "/v1/video/link"];
@@ -239,6 +240,20 @@ describe("POST /v1/video/delete", () => {
       await expectRefusal(owner, async () => remove(owner, id), { status: 409, code: "task_not_ended" });
       expect(await readTask(owner, id)).toEqual(before);
       await runDurableObjectAlarm(taskStub(owner, id));
+    }
+  });
+
+  it("may be asked for again in a moment where the task is just being stopped", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[stuck]]" });
+    await runDurableObjectAlarm(taskStub(owner, id));
+    const running = (await readTask(owner, id)) as Extract<Task, { status: "running" }>;
+    expect((await remove(owner, id)).headers.get("x-should-retry")).toBe("false");
+    await plantTask(owner, { ...running, cancel: "passed_on" });
+    const asked = [await remove(owner, id), await call(`/v1/videos/${id}`, { method: "DELETE", key: owner.key })];
+    for (const reply of asked) {
+      expect([reply.headers.get("x-should-retry"), reply.headers.get("retry-after")]).toEqual(["true", "2"]);
+      expect(await readError(reply)).toMatchObject({ status: 409, code: "task_not_ended" });
     }
   });
 

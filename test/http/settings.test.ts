@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { makeApiKey } from "../../src/core/api-key.ts";
 import { parseSettings, SettingsError } from "../../src/env.ts";
+import { providerTable } from "../../src/wire-providers.ts";
 
 const GOOD = { TASK_ID_SECRETS: "a-secret-for-ids", LINK_SECRETS: "k1:a-secret-for-links" };
 const PROVIDER = { name: "up", kind: "seed-style", base_url: "https://up.example/api/", api_key_secret: "UP_KEY" };
@@ -94,6 +95,36 @@ describe("a bad setting is named, its value never", () => {
         "UP_KEY begins with { and is no service",
       ]),
     ),
+    ["PROVIDERS.0.callback_secret", providers({ kind: "replicate", callback_secret: canary }), "the name of a secret"],
+    ["PROVIDERS.0.callback_secret", providers({ kind: "replicate", callback_secret: "HOOK_KEY" }), "HOOK_KEY is not set"],
+    ...[
+      "canary-key",
+      "whsec_",
+      "whsec_canary-key",
+      "whsec_AAAA",
+      `${btoa("canary-key".repeat(3))}`,
+      `whsec_${btoa("canary-key".repeat(3))}\n`,
+    ].map((HOOK_KEY): [string, Record<string, unknown>, string] => [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind: "replicate", callback_secret: "HOOK_KEY" }), HOOK_KEY },
+      "HOOK_KEY is not what replicate signs with",
+    ]),
+    [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind: "openrouter", callback_secret: "HOOK_KEY" }), HOOK_KEY: "canary-key with a newline\n" },
+      "HOOK_KEY is not what openrouter signs with",
+    ],
+    ...["seed-style", "openai-style", "gemini", "veo", "fal"].map((kind): [string, Record<string, unknown>, string] => [
+      "PROVIDERS.0.callback_secret",
+      { ...providers({ kind, callback_secret: "HOOK_KEY" }), HOOK_KEY: "canary-key" },
+      `${kind} signs no callbacks with a secret`,
+    ]),
+    ["PROVIDERS.0.timeouts.submit_seconds", providers({ timeouts: { submit_seconds: 4 } }), "5"],
+    ["PROVIDERS.0.timeouts.submit_seconds", providers({ timeouts: { submit_seconds: 301 } }), "300"],
+    ["PROVIDERS.0.timeouts.poll_seconds", providers({ timeouts: { poll_seconds: 121 } }), "120"],
+    ["PROVIDERS.0.timeouts.poll_seconds", providers({ timeouts: { poll_seconds: "30" } })],
+    ["PROVIDERS.0.timeouts", providers({ timeouts: { canary: 1 } })],
+    ["PROVIDERS.0.timeouts", providers({ timeouts: 60 })],
     ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
     ["PROVIDERS.0.priority", providers({ priority: -1 })],
     ["PROVIDERS.0.overdue_factor", providers({ overdue_factor: 1.4 }), "1.5"],
@@ -186,6 +217,32 @@ describe("a good setting", () => {
       expect(problemsOf(providers({ base_url }))).toHaveLength(1);
     },
   );
+
+  it.each([
+    ["replicate", `whsec_${btoa("the secret of an account")}`],
+    ["openrouter", "a-secret-of-a-workspace"],
+  ])("%s has the secrets that its callbacks are signed with", (kind, value) => {
+    const secretsOf = (callback_secret: unknown): unknown => {
+      const settings = { ...GOOD, ...providers({ kind, callback_secret }), FIRST: value, SECOND: value };
+      return parseSettings(settings).providers[0]?.callbackSecrets;
+    };
+    expect([secretsOf(undefined), secretsOf("FIRST"), secretsOf(["FIRST", "SECOND"])]).toEqual([[], [value], [value, value]]);
+  });
+
+  it.each([
+    [undefined, { submitMs: 60_000, pollMs: 30_000 }],
+    [{}, { submitMs: 60_000, pollMs: 30_000 }],
+    [{ submit_seconds: 300 }, { submitMs: 300_000, pollMs: 30_000 }],
+    [
+      { submit_seconds: 5, poll_seconds: 7.5 },
+      { submitMs: 5_000, pollMs: 7_500 },
+    ],
+  ])("with timeouts %j a provider has %j", (timeouts, expected) => {
+    const settings = parseSettings({ ...GOOD, ...providers({ timeouts }) });
+    const { timeoutsOf } = providerTable(settings.providers, false, Date.now);
+    expect(timeoutsOf("up")).toEqual(expected);
+    for (const other of ["simulated", "taken-out"]) expect(timeoutsOf(other)).toEqual({ submitMs: 60_000, pollMs: 30_000 });
+  });
 
   it("knows demo keys in local runs only", () => {
     const keys = (["test", "live"] as const).map((mode) => makeApiKey(mode, "demo0000", new Uint8Array(64).fill(7)).text);

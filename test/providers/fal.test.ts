@@ -187,7 +187,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false });
+    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 7 * 86_400_000 });
   });
 });
 

@@ -188,7 +188,7 @@ describe("openInline", () => {
     for (let read = 0; read < 3; read++) expect((await reader.read()).value?.byteLength).toBeGreaterThan(0);
     expect(pulled).toBeLessThan(16);
     await reader.cancel();
-    await vi.waitFor(() => expect(isCancelled).toBe(true));
+    await vi.waitFor(() => expect(isCancelled).toBe(true), { timeout: 20_000 });
   });
 
   it.each([

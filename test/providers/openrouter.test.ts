@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { hex } from "../../src/core/encoding.ts";
+import { hmac } from "../../src/core/hmac.ts";
 import type { Json } from "../../src/core/json.ts";
 import { MODEL_NAMES } from "../../src/core/models.ts";
 import { RefusedError, RetryableError } from "../../src/core/upstream-errors.ts";
@@ -426,6 +428,65 @@ describe("open", () => {
     reply(404, BAD);
     await expect(open(CONTENT, url)).rejects.toMatchObject({ name: "RefusedError" });
     expect(calls.map((call) => call.url)).toEqual([CONTENT]);
+  });
+});
+
+describe("isGenuine", () => {
+  const NOW = Math.floor(T0 / 1000);
+  const SECRET = "the-secret-of-a-workspace";
+  const event = (data: object) => JSON.stringify({ type: "video.generation.completed", created_at: "2026-01-01", data });
+  const BODY = event({ id: ID, status: "completed", unsigned_urls: [CONTENT] });
+  const trusting = openrouter(anUpstream({ baseUrl: BASE, credential: KEY, callbackSecrets: ["another-secret", SECRET] }));
+
+  /** As OpenRouter's guide has it: of the time, a comma and the body. */
+  const hashOf = async (secret: string, time: string, body: string) => hex(await hmac(secret, `${time},${body}`));
+  const signedWith = async (secret: string, { body = BODY, time = String(NOW) } = {}) => {
+    const signature = `t=${time},v1=${await hashOf(secret, time, body)}`;
+    return { headers: new Headers({ "x-openrouter-signature": signature }), body };
+  };
+  const isGenuine = async (callback: { headers: Headers; body: string }) => trusting.isGenuine?.(callback, operation, signal);
+
+  it("is for those who told us the workspace's secret", () => {
+    expect("isGenuine" in provider).toBe(false);
+  });
+
+  it.each([SECRET, "another-secret"])("believes what %s has signed, asking nobody", async (secret) => {
+    expect(await isGenuine(await signedWith(secret))).toBe(true);
+    expect(calls).toEqual([]);
+  });
+
+  it("signs as the guide does", async () => {
+    // Made with Python's hmac over '1767225600,{"data":{"id":"a"}}'.
+    expect(await hashOf("k", "1767225600", '{"data":{"id":"a"}}')).toBe(
+      "74442b1e88ed5db3ee4a08026384af0e5bb2bcbafc260656ab5758817ab9ee42",
+    );
+  });
+
+  it.each([
+    ["another secret's", "a-secret-of-nobody", {}],
+    ["another job's", SECRET, { body: event({ id: "another", status: "completed" }) }],
+    ["no JSON", SECRET, { body: ID }],
+    ["nothing of a job", SECRET, { body: event([]) }],
+    ["replayed when it was too old", SECRET, { time: String(NOW - 301) }],
+    ["of the future", SECRET, { time: String(NOW + 301) }],
+    ["of a time that is none", SECRET, { time: "soon" }],
+  ])("does not believe one that is %s", async (_, secret, given) => {
+    expect(await isGenuine(await signedWith(secret, given))).toBe(false);
+  });
+
+  it("believes no body that was changed, and no header that is not whole", async () => {
+    const callback = await signedWith(SECRET);
+    expect(await isGenuine({ ...callback, body: `${BODY} ` })).toBe(false);
+    const whole = callback.headers.get("x-openrouter-signature") ?? "";
+    const [time, hash] = whole.split(",");
+    for (const other of ["", `${time}`, `${hash}`, `${time},v1=`, `${time},v1=zz`, `${whole}0`, `${time},v2=${hash?.slice(3)}`]) {
+      const headers = new Headers({ "x-openrouter-signature": other });
+      expect(await isGenuine({ headers, body: BODY }), other).toBe(false);
+    }
+    expect(await isGenuine({ headers: new Headers(), body: BODY })).toBe(false);
+    for (const other of [`${hash},${time}`, `${time}, ${hash}`, `${whole},v2=more`]) {
+      expect(await isGenuine({ headers: new Headers({ "x-openrouter-signature": other }), body: BODY }), other).toBe(true);
+    }
   });
 });
 

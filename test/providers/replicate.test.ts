@@ -153,7 +153,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false });
+    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 3_600_000 });
     // Its secret would have to be configured, and there is no place for it.
     expect("isGenuine" in provider).toBe(false);
   });
@@ -464,6 +464,81 @@ describe("open", () => {
     expect(await poll()).toEqual({ status: "succeeded", source: { url } });
     await expect(open(url)).rejects.toMatchObject({ name: "RefusedError", by: "task", reason: "upstream_invalid_result" });
     expect(calls).toHaveLength(1);
+  });
+});
+
+describe("isGenuine", () => {
+  const NOW = Math.floor(T0 / 1000);
+  const SECRET = `whsec_${btoa("the secret of an account")}`;
+  const BODY = JSON.stringify({ ...CREATED, status: "succeeded", output: VIDEO });
+  const trusting = replicate(anUpstream({ baseUrl: BASE_URL, credential: KEY, callbackSecrets: [SECRET] }));
+
+  /** As Replicate's page on verifying has it, by WebCrypto. */
+  const signedWith = async (secret: string, given: { body?: string; id?: string; timestamp?: string } = {}) => {
+    const { body, id, timestamp } = { body: BODY, id: "msg_1", timestamp: String(NOW), ...given };
+    const bytes = Uint8Array.from(atob(secret.replace("whsec_", "")), (char) => char.charCodeAt(0));
+    const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    const mac = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(`${id}.${timestamp}.${body}`));
+    const signature = `v1,${btoa(String.fromCharCode(...new Uint8Array(mac)))}`;
+    const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature };
+    return { headers: new Headers(headers), body };
+  };
+  const isGenuine = async (callback: { headers: Headers; body: string }, by = trusting) =>
+    by.isGenuine?.(callback, operation, signal);
+
+  it("is for those who told us the account's secret", () => {
+    expect("isGenuine" in provider).toBe(false);
+  });
+
+  it("believes what the account's secret has signed, asking nobody", async () => {
+    expect(await isGenuine(await signedWith(SECRET))).toBe(true);
+    expect(calls).toEqual([]);
+  });
+
+  it("believes any of several secrets, and one good signature among others", async () => {
+    const other = `whsec_${btoa("the secret of another one")}`;
+    const both = replicate(anUpstream({ baseUrl: BASE_URL, callbackSecrets: [other, SECRET] }));
+    expect([await isGenuine(await signedWith(SECRET), both), await isGenuine(await signedWith(other), both)]).toEqual([true, true]);
+    const callback = await signedWith(SECRET);
+    callback.headers.set("webhook-signature", `v1a,AAAA v1,AAAA ${callback.headers.get("webhook-signature")}`);
+    expect(await isGenuine(callback)).toBe(true);
+  });
+
+  it.each([
+    ["another secret's", `whsec_${btoa("a secret of nobody's account")}`, {}],
+    ["another prediction's", SECRET, { body: JSON.stringify({ ...CREATED, id: "another" }) }],
+    ["no JSON", SECRET, { body: ID }],
+    ["nothing of a prediction", SECRET, { body: "[]" }],
+    ["replayed when it was too old", SECRET, { timestamp: String(NOW - 301) }],
+    ["of the future", SECRET, { timestamp: String(NOW + 301) }],
+    ["of a time that is none", SECRET, { timestamp: `${NOW}x` }],
+    ["of milliseconds", SECRET, { timestamp: String(T0) }],
+  ])("does not believe one that is %s", async (_, secret, given) => {
+    expect(await isGenuine(await signedWith(secret, given))).toBe(false);
+  });
+
+  it.each([-300, 300])("takes a clock that is off by %i s", async (seconds) => {
+    expect(await isGenuine(await signedWith(SECRET, { timestamp: String(NOW + seconds) }))).toBe(true);
+  });
+
+  it.each(["webhook-id", "webhook-timestamp", "webhook-signature"])(
+    "believes nothing without, or with another, %s",
+    async (name) => {
+      const callback = await signedWith(SECRET);
+      const value = callback.headers.get(name) ?? "";
+      for (const other of [`${value}0`, "", "v1", "v1,", "v1,zz", `v2,${value.slice(3)}`]) {
+        const headers = new Headers(callback.headers);
+        headers.set(name, other);
+        expect(await isGenuine({ ...callback, headers }), other).toBe(false);
+      }
+      callback.headers.delete(name);
+      expect(await isGenuine(callback)).toBe(false);
+    },
+  );
+
+  it("believes no body that was changed", async () => {
+    const callback = await signedWith(SECRET);
+    expect(await isGenuine({ ...callback, body: BODY.replace("succeeded", "failed") })).toBe(false);
   });
 });
 

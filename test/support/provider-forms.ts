@@ -6,7 +6,7 @@ import { PUBLIC_KEY, serviceAccountJson } from "./emulators/google-credentials.t
 import { startOpenaiStyleEmulator } from "./emulators/openai-style.ts";
 import { startOpenrouterEmulator } from "./emulators/openrouter.ts";
 import type { QueueEmulator } from "./emulators/queue-emulator.ts";
-import { startReplicateEmulator } from "./emulators/replicate.ts";
+import { startReplicateEmulator, WEBHOOK_SECRET } from "./emulators/replicate.ts";
 import { startSeedStyleEmulator } from "./emulators/seed-style.ts";
 
 export interface Form {
@@ -18,6 +18,8 @@ export interface Form {
   readonly baseUrl: string;
   readonly credential: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** What its callbacks are signed with, where that is a secret. */
+  readonly callbackSecret?: string;
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
   /** What was asked for, call by call, as JSON; none of a wire that takes no images along. */
@@ -28,9 +30,21 @@ export interface Form {
   failJobs(): void;
   /** From now on no job is taken. */
   refuseJobs(): void;
-  /** Of a provider that calls back: ends its job `id`. */
+  /** From now on jobs stay under way: until `behave`, or until the queue is told to finish one. */
+  holdJobs(): void;
+  /** From now on jobs are taken, and nobody is told so. */
+  swallowJobs(): void;
+  /** Nothing of that any more. */
+  behave(): void;
   readonly queue: QueueEmulator | null;
+  /** Of a provider that calls back: ends its job `id`, and tells. */
+  readonly finish: ((id: string) => Promise<unknown>) | null;
+  /** Where it was asked to call. */
+  callbackUrls(): string[];
+  /** Dies, with all of its connections. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 type Script = Record<string, readonly string[]>;
@@ -39,6 +53,20 @@ type Start = () => Promise<Form>;
 /** More than anybody asks. */
 const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
 const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
+
+/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
+const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
+
+/** What every form can be told to do. `held`: the wire's instruction for a job that is not done; null: none is, until it is told to. */
+function moods(script: Script, held: string | null): Pick<Form, "holdJobs" | "swallowJobs" | "behave"> {
+  return {
+    holdJobs: () => void (held !== null && Object.assign(script, { query: always(held) })),
+    swallowJobs: () => void Object.assign(script, { create: always("hang") }),
+    behave: () => {
+      for (const call of Object.keys(script)) delete script[call];
+    },
+  };
+}
 
 export async function startForms(): Promise<Form[]> {
   return Promise.all(STARTS.map(async (start) => start()));
@@ -68,7 +96,8 @@ async function google(
 ): Promise<Form> {
   const script: Script = {};
   const apiKey = `AIza-secret-of-${name}`;
-  const emulator = await startGoogleEmulator({ ...HAPPENS, script, apiKey, publicKey: PUBLIC_KEY });
+  const calls = kind === "gemini" && form === "key";
+  const emulator = await startGoogleEmulator({ ...(calls ? UNTIL_TOLD : HAPPENS), script, apiKey, publicKey: PUBLIC_KEY });
   return {
     name,
     model,
@@ -76,6 +105,11 @@ async function google(
     upstreamModel,
     settings,
     queue: null,
+    finish: calls ? async (id) => emulator.finish(id) : null,
+    callbackUrls: () =>
+      emulator
+        .requests("create")
+        .flatMap(({ body }) => (body as { webhook_config?: { uris: string[] } }).webhook_config?.uris ?? []),
     baseUrl: emulator.url,
     credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
     jobs: () => emulator.jobs(),
@@ -83,7 +117,9 @@ async function google(
     ids: () => googleIds(emulator),
     failJobs: () => Object.assign(script, { query: always("failure:13:the machine caught fire") }),
     refuseJobs: () => Object.assign(script, { create: always("error:400:INVALID_ARGUMENT:no such thing") }),
+    ...moods(script, "running"),
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
@@ -93,9 +129,6 @@ function googleIds(emulator: GoogleEmulator): string[] {
     return (operationName ?? path).split("/").at(-1) ?? "";
   });
 }
-
-/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
-const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 async function fal(): Promise<Form> {
   const script: Script = {};
@@ -110,7 +143,7 @@ async function replicate(): Promise<Form> {
   const credential = "r8_secret-of-replicate";
   const emulator = await startReplicateEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
   const own = { name: "replicate", model: "veo2-fast", kind: "replicate", upstreamModel: "google/veo-3.1", credential };
-  return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/) };
+  return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/), callbackSecret: WEBHOOK_SECRET };
 }
 
 function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
@@ -122,8 +155,18 @@ function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
     ids: () => named(emulator.requests(), id),
     failJobs: () => void Object.assign(script, { create: always("fails:the machine caught fire") }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    ...moods(script, null),
     queue: emulator,
+    finish: async (id: string) => emulator.finish(id),
+    callbackUrls: () =>
+      emulator
+        .requests()
+        .filter(({ call }) => call === "create")
+        .flatMap(
+          ({ path, body }) => new URL(path, emulator.url).searchParams.get("fal_webhook") ?? (body?.["webhook"] as string) ?? [],
+        ),
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
@@ -132,7 +175,7 @@ async function openaiStyle(): Promise<Form> {
   const credential = "sk-secret-of-openai-style";
   const emulator = await startOpenaiStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
   const own = { name: "openai-style", model: "veo3.1-fast", kind: "openai-style", upstreamModel: "sora-2", credential };
-  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: emulator.url };
+  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress"), baseUrl: emulator.url };
 }
 
 async function openrouter(): Promise<Form> {
@@ -141,7 +184,8 @@ async function openrouter(): Promise<Form> {
   // It calls back to https only, which no gateway on this machine has: the first poll is to find it done.
   const emulator = await startOpenrouterEmulator({ ...HAPPENS, pollsBeforeDone: 0, script, apiKey: credential } as object);
   const own = { name: "openrouter", model: "veo2-pro", kind: "openrouter", upstreamModel: "google/veo-3.1", credential };
-  return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire"), baseUrl: `${emulator.url}/api` };
+  const rest = plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress");
+  return { ...own, ...rest, baseUrl: `${emulator.url}/api` };
 }
 
 async function seedStyle(): Promise<Form> {
@@ -150,16 +194,18 @@ async function seedStyle(): Promise<Form> {
   const emulator = await startSeedStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
   const own = { name: "seed-style", model: "veo2-fast-components", kind: "seed-style", upstreamModel: "veo3", credential };
   const requests = { ...emulator, requests: () => emulator.requests().map(({ url }) => ({ path: url })) };
-  return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy"), baseUrl: emulator.url };
+  return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy", "processing"), baseUrl: emulator.url };
 }
 
 interface Plain {
   jobs(): number;
   requests(): readonly { readonly path: string }[];
   close(): Promise<void>;
+  reopen(): Promise<void>;
 }
 
-function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
+/** `running`: its word for a job that is under way. */
+function plain(emulator: Plain, script: Script, id: RegExp, failure: string, running: string) {
   return {
     settings: {},
     jobs: () => emulator.jobs(),
@@ -167,8 +213,12 @@ function plain(emulator: Plain, script: Script, id: RegExp, failure: string) {
     ids: () => named(emulator.requests(), id),
     failJobs: () => void Object.assign(script, { query: always(failure) }),
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
+    ...moods(script, `status:${running}`),
     queue: null,
+    finish: null,
+    callbackUrls: () => [],
     close: async () => emulator.close(),
+    reopen: async () => emulator.reopen(),
   };
 }
 
@@ -178,7 +228,7 @@ function named(requests: readonly { readonly path: string }[], id: RegExp): stri
 
 /** What PROVIDERS and the secrets are for these forms. */
 export function envOf(forms: readonly Form[]): Record<string, string> {
-  const secretOf = ({ name }: Form): string => `${name.toUpperCase().replaceAll("-", "_")}_KEY`;
+  const secretOf = ({ name }: Form, what = "KEY"): string => `${name.toUpperCase().replaceAll("-", "_")}_${what}`;
   const providers = forms.map((form) => ({
     name: form.name,
     kind: form.kind,
@@ -186,25 +236,29 @@ export function envOf(forms: readonly Form[]): Record<string, string> {
     api_key_secret: secretOf(form),
     median_seconds: 1,
     models: { [form.model]: form.upstreamModel },
+    ...(form.callbackSecret !== undefined && { callback_secret: secretOf(form, "CALLBACKS") }),
     ...form.settings,
   }));
   return {
     PROVIDERS: JSON.stringify(providers),
     ...Object.fromEntries(forms.map((form) => [secretOf(form), form.credential])),
+    ...Object.fromEntries(forms.map((form) => [secretOf(form, "CALLBACKS"), form.callbackSecret ?? ""])),
   };
 }
 
-/** Ends the job that a provider was asked about and has not ended yet, as soon as there is one. */
-export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
-  const { queue } = form;
-  if (queue === null) return;
+/** The job that a provider was asked about and that is not in `known` yet, as soon as there is one. */
+export async function nextJob(form: Form, known: Set<string>): Promise<string> {
   for (;;) {
-    const id = form.ids().find((each) => !finished.has(each));
+    const id = form.ids().find((each) => !known.has(each));
     if (id !== undefined) {
-      finished.add(id);
-      await queue.finish(id);
-      return;
+      known.add(id);
+      return id;
     }
     await sleep(50);
   }
+}
+
+/** Ends that job, where its provider says so. */
+export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
+  if (form.finish !== null) await form.finish(await nextJob(form, finished));
 }

@@ -11,6 +11,7 @@ export function anUpstream(given: Partial<Upstream> = {}): Upstream {
     honoursIdempotencyKey: false,
     region: null,
     storageUri: null,
+    callbackSecrets: [],
     ...given,
   };
 }

@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Json } from "../../src/core/json.ts";
 import { openrouter } from "../../src/providers/openrouter.ts";
 import type { Job } from "../../src/ports.ts";
-import { startOpenrouterEmulator, type OpenrouterOptions } from "../support/emulators/openrouter.ts";
+import { openrouterCallback, startOpenrouterEmulator, type OpenrouterOptions } from "../support/emulators/openrouter.ts";
 import type { VideosEmulator } from "../support/emulators/videos-emulator.ts";
 import { aJob, anUpstream } from "../support/upstreams.ts";
 
@@ -270,5 +270,36 @@ describe("openrouter against an emulated server", () => {
   ] as const)("a download answered by %s throws %s", async (instruction, name) => {
     const { provider, finish, signal } = await start({ script: { download: [instruction] } });
     await expect(provider.open(await finish(), null, signal())).rejects.toMatchObject({ name });
+  });
+});
+
+describe("callbacks", () => {
+  const documentedEvent = z.strictObject({
+    type: z.enum([
+      "video.generation.completed",
+      "video.generation.failed",
+      "video.generation.cancelled",
+      "video.generation.expired",
+    ]),
+    created_at: z.iso.datetime(),
+    data: z.looseObject({ id: z.string(), status: documentedJob.shape.status, generation_id: z.string().nullable() }),
+  });
+
+  it("are believed if signed with the workspace's secret, of this job, and lately", async () => {
+    const { emulator, provider, signal } = await start();
+    const { operation } = await provider.submit(job, signal());
+    const { id } = operation as { id: string };
+    const upstream = anUpstream({ baseUrl: `${emulator.url}/api`, callbackSecrets: ["workspace-secret"] });
+    const judge = async ({ headers, body }: ReturnType<typeof openrouterCallback>) =>
+      openrouter(upstream).isGenuine?.({ headers: new Headers(headers), body }, operation, signal());
+    const callback = openrouterCallback(id, "workspace-secret");
+    expect(documentedEvent.safeParse(JSON.parse(callback.body)).error).toBeUndefined();
+    expect(await judge(callback)).toBe(true);
+    const forged = [
+      openrouterCallback(id, "another-secret"),
+      openrouterCallback("gen-vid-another", "workspace-secret"),
+      openrouterCallback(id, "workspace-secret", Date.now() - 301_000),
+    ];
+    expect(await Promise.all(forged.map(judge))).toEqual([false, false, false]);
   });
 });

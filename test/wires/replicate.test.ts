@@ -276,6 +276,18 @@ describe("replicate against an emulated server", () => {
     ]);
   });
 
+  it("believes what the emulator signed with the secret that both were told, and no other", async () => {
+    const webhookSecret = `whsec_${btoa("the secret of another account")}`;
+    const { emulator, submitted, signal } = await start({ webhookSecret });
+    const operation = await submitted();
+    const { headers, body } = await emulator.finish(idOf(operation));
+    const judge = async (secret: string) => {
+      const upstream = anUpstream({ baseUrl: emulator.url, allowLoopback: true, callbackSecrets: [secret] });
+      return replicate(upstream).isGenuine?.({ headers: new Headers(headers), body }, operation, signal());
+    };
+    expect([await judge(webhookSecret), await judge(WEBHOOK_SECRET)]).toEqual([true, false]);
+  });
+
   it("carries the key to no other origin, by link or by redirect", async () => {
     const other = await start();
     const there = (await other.finish()) as { url: string };

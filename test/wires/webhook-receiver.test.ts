@@ -105,20 +105,20 @@ describe("a receiver that misbehaves", () => {
     const receiver = await start("hang");
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const delivering = deliver(outgoing(receiver));
-    await vi.waitUntil(() => receiver.received.length > 0);
+    await vi.waitUntil(() => receiver.received.length > 0, { timeout: 20_000 });
     // What is waited for above passes the time too, 50 ms at a look.
     await vi.advanceTimersByTimeAsync(10_000);
     expect(await Promise.race([delivering, Promise.resolve("under way")])).toBe("under way");
     await vi.advanceTimersByTimeAsync(5_000);
     expect((await delivering).attempt).toMatchObject({ status: null, fault: "timeout" });
     vi.useRealTimers();
-    await vi.waitUntil(() => receiver.hungUp() === 1);
+    await vi.waitUntil(() => receiver.hungUp() === 1, { timeout: 20_000 });
   });
 
   it("that says yes and does not stop talking is believed, and not listened to", async () => {
     const receiver = await start("endless");
     expect((await deliver(outgoing(receiver))).attempt).toMatchObject({ status: 200, reply: "x".repeat(1_024) });
-    await vi.waitUntil(() => receiver.hungUp() === 1);
+    await vi.waitUntil(() => receiver.hungUp() === 1, { timeout: 20_000 });
     expect(receiver.bytesSent()).toBeLessThan(16 * 2 ** 20);
   });
 
@@ -127,7 +127,7 @@ describe("a receiver that misbehaves", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const fetching = vi.spyOn(globalThis, "fetch");
     const delivering = deliver(outgoing(receiver));
-    await vi.waitUntil(() => fetching.mock.settledResults[0]?.type === "fulfilled");
+    await vi.waitUntil(() => fetching.mock.settledResults[0]?.type === "fulfilled", { timeout: 20_000 });
     await vi.advanceTimersByTimeAsync(5_000);
     expect((await delivering).attempt).toMatchObject({ status: 200, fault: null });
   });

@@ -3,7 +3,7 @@ import { path } from "../admin-api.ts";
 import type { Mode, Orphan } from "../admin-wire.ts";
 import { absolute, moment } from "../moments.ts";
 import { confirmUnless, operatorOf, withConfirmation, withMode, withPaging, type PageOptions } from "../operator.ts";
-import { cell, table } from "../table.ts";
+import { cell, sections, table } from "../table.ts";
 import { countFrom, tenantId } from "../values.ts";
 
 interface WriteOffOptions {
@@ -40,8 +40,11 @@ export function addOrphanCommands(program: Command): void {
   });
 }
 
-function orphanTable(orphans: readonly Orphan[]): string {
-  return table(
+export function orphanTable(orphans: readonly Orphan[]): string {
+  if (orphans.length === 0) return "No orphans.";
+  const open = orphans.filter(({ written_off }) => written_off === null);
+  const total = `In all: ${told(orphans)}. Not written off: ${told(open)}.`;
+  const drawn = table(
     orphans,
     [
       { title: "seq", of: ({ seq }) => String(seq) },
@@ -50,8 +53,18 @@ function orphanTable(orphans: readonly Orphan[]): string {
       { title: "provider", of: ({ provider }) => provider },
       { title: "model", of: ({ model }) => model },
       { title: "reason", of: ({ reason }) => reason },
+      { title: "cents", of: ({ cost_cents }) => cost_cents },
       { title: "written off", of: ({ written_off }) => written_off && `${absolute(written_off.at)}: ${written_off.reason}` },
     ],
-    "No orphans.",
+    "",
   );
+  return sections(drawn, total);
+}
+
+/** As far as it is known: a provider without `cost_cents` in PROVIDERS costs nobody knows what. */
+function told(orphans: readonly Orphan[]): string {
+  const costs = orphans.flatMap(({ cost_cents }) => cost_cents ?? []);
+  const sum = `${cell(costs.reduce((all, cost) => all + cost, 0))} cents`;
+  const unknown = orphans.length - costs.length;
+  return unknown === 0 ? sum : `${sum}, and the unknown cost of ${cell(unknown)}`;
 }

@@ -101,6 +101,9 @@ function providerTable(providers: readonly Provider[]): string {
       { title: "priority", of: ({ priority }) => priority },
       { title: "models", of: ({ models }) => models?.join(",") ?? "all" },
       { title: "region", of: ({ region }) => region },
+      { title: "callbacks", of: ({ traits }) => (traits.callbacks === "none" ? null : traits.callbacks) },
+      { title: "cancels", of: ({ traits }) => (traits.cancel ? "yes" : "no") },
+      { title: "keeps", of: ({ traits }) => kept(traits.retention_seconds) },
       { title: "state", of: ({ health }) => stateOf(health) },
       {
         title: "tasks",
@@ -111,6 +114,13 @@ function providerTable(providers: readonly Provider[]): string {
     ],
     NONE,
   );
+}
+
+/** For how long it can be asked for a video that it has made. */
+function kept(seconds: number | null): string | null {
+  if (seconds === null) return null;
+  const hours = seconds / 3_600;
+  return hours > 48 ? `${hours / 24} d` : `${hours} h`;
 }
 
 function stateOf(health: ProviderHealth | null): string {

@@ -1,10 +1,17 @@
 // What an operator sees of the upstream providers, and the switch that keeps tasks from one.
 import type { Refusal } from "../../core/errors.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
-import type { HealthOf, HealthView, ProviderLimits } from "../../ports.ts";
+import type { HealthOf, HealthView, Provider, ProviderLimits, ProviderTraits } from "../../ports.ts";
 import { within } from "../within.ts";
 import type { Audit } from "./audited.ts";
 import { checkKeys, type CheckHands, type KeyCheck } from "./provider-check.ts";
+
+/** What it can do, as it is configured. */
+export interface ShownTraits extends Omit<ProviderTraits, "callback"> {
+  /** `unsigned`: whoever knows the sealed URL is believed to be the provider. */
+  readonly callbacks: "none" | "unsigned" | "signed";
+  readonly cancel: boolean;
+}
 
 /** As the operator configured it, without its secrets. */
 export interface ProviderEntry {
@@ -14,6 +21,7 @@ export interface ProviderEntry {
   readonly models: readonly string[] | null;
   readonly region: string | null;
   readonly limits: ProviderLimits;
+  readonly traits: ShownTraits;
 }
 
 export interface ProviderView extends ProviderEntry {
@@ -65,4 +73,11 @@ export function operatorProviders({ providers, healthOf, audit, ...hands }: Prov
       return isKnown ? ok(await checkKeys(name, hands)) : fail({ kind: "provider_not_found" });
     },
   };
+}
+
+/** Of the adapter for its first credential. */
+export function shownTraits(adapter: Provider): ShownTraits {
+  const { callback, ...traits } = adapter.traits;
+  const callbacks = !callback ? "none" : adapter.isGenuine === undefined ? "unsigned" : "signed";
+  return { ...traits, callbacks, cancel: adapter.cancel !== undefined };
 }

@@ -140,7 +140,14 @@ describe("orphans", () => {
   it("are listed newest first, page by page, and written off with a reason", async () => {
     const [first, second] = [await anOrphan(), await anOrphan()];
     const list = await told<List<Orphan>>("GET", `/tenants/${tenant}/orphans?mode=test`);
-    const row = { at: justNow(), provider: "simulated", model: "veo3", reason: "upstream_ambiguous", written_off: null };
+    const row = {
+      at: justNow(),
+      provider: "simulated",
+      model: "veo3",
+      reason: "upstream_ambiguous",
+      cost_cents: null,
+      written_off: null,
+    };
     expect(list).toEqual({
       object: "list",
       data: [

@@ -45,6 +45,7 @@ const UP = {
   region: null,
   concurrency: 10,
   requests_per_minute: 60,
+  traits: { images: "url", callbacks: "none", idempotent_create: false, cancel: false, retention_seconds: 86_400 },
   health: WELL,
 };
 
@@ -73,6 +74,20 @@ async function shown(): Promise<Provider | undefined> {
 }
 
 describe("the list", () => {
+  it.each<[kind: string, more: object, expected: object]>([
+    ["fal", {}, { callbacks: "signed", cancel: true, retention_seconds: 604_800 }],
+    ["replicate", {}, { callbacks: "unsigned", cancel: true, retention_seconds: 3_600 }],
+    ["replicate", { callback_secret: "HOOKS" }, { callbacks: "signed" }],
+    ["openrouter", { honours_idempotency_key: true }, { callbacks: "unsigned", cancel: false, idempotent_create: true }],
+    ["openrouter", { callback_secret: "HOOKS" }, { callbacks: "signed", retention_seconds: null }],
+    ["veo", {}, { images: "inline", callbacks: "none", cancel: false, retention_seconds: 172_800 }],
+  ])("says what %s can do, with %j", async (kind, more, expected) => {
+    const PROVIDERS = JSON.stringify([{ name: "up", kind, api_key_secret: "UP_KEY", ...more }]);
+    const bindings = { PROVIDERS, UP_KEY: "upstream-secret", HOOKS: `whsec_${btoa("the secret of an account")}` };
+    const { data } = await (await callWith(bindings, "/admin/v1/providers", adminInit())).json<WholeList<Provider>>();
+    expect(data[0]?.traits).toMatchObject(expected);
+  });
+
   it("has each as it is configured and as it is, without what is secret about it", async () => {
     const text = await (await ask("GET", "/providers")).text();
     const spare = { name: "spare", priority: 2, models: null, concurrency: null, requests_per_minute: null };

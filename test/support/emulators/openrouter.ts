@@ -1,4 +1,6 @@
-// OpenRouter's video API on loopback, as its reference documents it.
+// OpenRouter's video API on loopback, as its reference documents it. It calls back to https only, so that nobody on this machine is called:
+// what it would send is to be had all the same.
+import { createHmac } from "node:crypto";
 import {
   startVideosEmulator,
   valueOf,
@@ -51,6 +53,17 @@ const wire: VideosWire<Bend> = {
 
 export const startOpenrouterEmulator = async (options: OpenrouterOptions = {}): Promise<VideosEmulator> =>
   startVideosEmulator(wire, options);
+
+/** What it sends when a job has ended, as a workspace with a signing secret gets it; `at` in unix milliseconds. */
+export function openrouterCallback(id: string, secret: string, at = Date.now()) {
+  const status = "completed";
+  const data = { id, status, generation_id: "gen-1", model: "google/veo-3.1", unsigned_urls: [], usage: { cost: 0.5 } };
+  const body = JSON.stringify({ type: `video.generation.${status}`, created_at: new Date(at).toISOString(), data });
+  const time = Math.floor(at / 1000);
+  const hash = createHmac("sha256", secret).update(`${time},${body}`).digest("hex");
+  const own = { "x-openrouter-signature": `t=${time},v1=${hash}`, "x-openrouter-idempotency-key": `${id}-${status}` };
+  return { headers: { "content-type": "application/json", ...own }, body };
+}
 
 function isFrame(frame: unknown): boolean {
   const {

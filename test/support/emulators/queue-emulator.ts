@@ -1,11 +1,11 @@
 // What fal and Replicate have in common on loopback: a queue of jobs, results on an origin of their own, and callbacks. One entry of a
 // script a call, then it behaves again. What their paths and bodies look like is in fal.ts and replicate.ts.
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { jsonOf, plantIn } from "./canary.ts";
+import { startMortalServer } from "./mortal-server.ts";
 
 /** What to do with one call: the words of every wire here, and `W`, the wire's own. */
 export type Instruction<W extends string> =
@@ -126,7 +126,10 @@ export interface QueueEmulator extends Origins {
   requests(): readonly SeenRequest[];
   /** Ends the job, and tells who wants to know: what was sent, whether or not anybody listens. */
   finish(id: string): Promise<SentCallback>;
+  /** Dies, with its files: nobody listens any more, and every connection breaks off. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
@@ -141,7 +144,6 @@ export async function startQueueEmulator<W extends string>(
   const video = await readFile(CLIP);
   const jobs = new Map<string, QueuedJob>();
   const requests: SeenRequest[] = [];
-  const sockets = new Set<Socket>();
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", headers, url: path = "/" } = request;
@@ -236,18 +238,9 @@ export async function startQueueEmulator<W extends string>(
     // A client that went away is no failure of the emulator's.
     void answer(request, response).catch(() => response.destroy());
   };
-  const servers: Server[] = [];
-  async function listen(at: number): Promise<string> {
-    const server = createServer(listener);
-    servers.push(server);
-    server.on("connection", (socket) => {
-      sockets.add(socket);
-      socket.on("close", () => sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-  const origins: Origins = { url: await listen(port), filesUrl: await listen(0) };
+  const api = await startMortalServer(port, listener);
+  const files = await startMortalServer(0, listener);
+  const origins: Origins = { url: api.url, filesUrl: files.url };
 
   return {
     ...origins,
@@ -264,12 +257,8 @@ export async function startQueueEmulator<W extends string>(
       if (job.callbackUrl !== null) await fetch(job.callbackUrl, { method: "POST", headers, body }).catch(() => undefined);
       return callback;
     },
-    close: async () => {
-      const closed = servers.map(async (server) => new Promise((resolve) => server.close(resolve)));
-      // Hanging calls would keep them open for ever.
-      for (const socket of sockets) socket.destroy();
-      await Promise.all(closed);
-    },
+    close: async () => void (await Promise.all([api.close(), files.close()])),
+    reopen: async () => void (await Promise.all([api.reopen(), files.reopen()])),
   };
 }
 

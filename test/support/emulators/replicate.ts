@@ -10,9 +10,13 @@ import {
   type QueueWire,
   type QueuedJob,
   type Reply,
+  type SentCallback,
 } from "./queue-emulator.ts";
 
-export type ReplicateOptions = QueueOptions<Bend>;
+export interface ReplicateOptions extends QueueOptions<Bend> {
+  /** What callbacks are signed with, as the account's settings would show it. */
+  readonly webhookSecret?: string;
+}
 
 type Bend =
   /** Query: the prediction ended an hour ago. */
@@ -22,7 +26,6 @@ type Bend =
   /** Query: the output is in the reply itself. */
   | "inline-output";
 
-/** What callbacks are signed with, as the account's settings would show it. */
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("an emulated secret, of no account").toString("base64")}`;
 
 const INPUTS = ["prompt", "aspect_ratio", "duration", "image", "last_frame", "reference_images", "negative_prompt"].concat([
@@ -31,7 +34,7 @@ const INPUTS = ["prompt", "aspect_ratio", "duration", "image", "last_frame", "re
   "seed",
 ]);
 
-const wire: QueueWire<Bend> = {
+const wireOf = (webhookSecret: string): QueueWire<Bend> => ({
   scheme: "Bearer",
   createdStatus: 201,
   idName: "id",
@@ -61,18 +64,24 @@ const wire: QueueWire<Bend> = {
   },
   error: (status, message) => problem(status, message),
   callback: async (job, origins) => {
-    const id = `msg_${job.id}`;
-    const timestamp = String(Math.floor(Date.now() / 1000));
     const body = JSON.stringify(prediction(job, statusOf(job), new Set(), origins));
-    const key = Buffer.from(WEBHOOK_SECRET.replace("whsec_", ""), "base64");
-    const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
-    const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
-    return { headers: { "content-type": "application/json", ...headers }, body };
+    return signedCallback(body, webhookSecret, `msg_${job.id}`);
   },
-};
+});
 
-export const startReplicateEmulator = async (options: ReplicateOptions = {}): Promise<QueueEmulator> =>
-  startQueueEmulator(wire, options);
+/** As Replicate signs them; `at` in unix milliseconds. */
+export function signedCallback(body: string, secret: string, id: string, at = Date.now()): SentCallback {
+  const timestamp = String(Math.floor(at / 1000));
+  const key = Buffer.from(secret.replace("whsec_", ""), "base64");
+  const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
+  const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+  return { headers: { "content-type": "application/json", ...headers }, body };
+}
+
+export const startReplicateEmulator = async ({
+  webhookSecret = WEBHOOK_SECRET,
+  ...options
+}: ReplicateOptions = {}): Promise<QueueEmulator> => startQueueEmulator(wireOf(webhookSecret), options);
 
 function problem(status: number, detail: string): object {
   return { title: `Emulated ${status}`, detail, status };

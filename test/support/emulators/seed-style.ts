@@ -1,10 +1,10 @@
 // An upstream that speaks the seed API on loopback, and misbehaves as told: one entry of a script a call, then it behaves again.
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { jsonOf, plantIn } from "./canary.ts";
+import { startMortalServer } from "./mortal-server.ts";
 
 /**
  * What to do with one call. `create` only: no-id. `query` only: status:WORD, no-url, refused-by-policy, regress (back to pending),
@@ -26,6 +26,8 @@ export type Instruction =
   | "slow-body"
   /** Half of what was announced, then a reset. */
   | "truncate"
+  /** Half of what was announced, then silence. */
+  | "stall"
   | "bad-json"
   | "no-id"
   | "unknown-status"
@@ -73,8 +75,13 @@ export interface SeedStyleEmulator {
   creates(): number;
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
+  /** Downloads that stood still half-way, so far. */
+  stalls(): number;
   requests(): readonly SeenRequest[];
+  /** Dies: nobody listens any more, and every connection breaks off. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 interface EmulatedJob {
@@ -94,17 +101,8 @@ export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Pro
   const video = await readFile(file);
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
-  const sockets = new Set<Socket>();
   let url = "";
-
-  const server = createServer((request, response) => {
-    // A client that went away is no failure of the emulator's.
-    void answer(request, response).catch(() => response.destroy());
-  });
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-  });
+  let stalls = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (canaries) plantIn(response);
@@ -180,28 +178,32 @@ export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Pro
     const etag = `"${video.byteLength}-${job.link}"`;
     response.setHeader("etag", etag).setHeader("accept-ranges", "bytes");
     const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? Number.NaN);
-    if (Number.isNaN(start) || (request.headers["if-range"] ?? etag) !== etag)
-      return sendBody(response, 200, "video/mp4", video, told);
+    if (Number.isNaN(start) || (request.headers["if-range"] ?? etag) !== etag) return sendVideo(response, 200, video, told);
     response.setHeader(
       "content-range",
       start < video.byteLength ? `bytes ${start}-${video.byteLength - 1}/${video.byteLength}` : `bytes */${video.byteLength}`,
     );
-    return sendBody(response, start < video.byteLength ? 206 : 416, "video/mp4", video.subarray(start), told);
+    return sendVideo(response, start < video.byteLength ? 206 : 416, video.subarray(start), told);
   }
 
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  async function sendVideo(response: ServerResponse, status: number, body: Uint8Array, told: ReadonlySet<Instruction>) {
+    await sendBody(response, status, "video/mp4", body, told);
+    if (told.has("stall")) stalls++;
+  }
+
+  const server = await startMortalServer(port, (request, response) => {
+    // A client that went away is no failure of the emulator's.
+    void answer(request, response).catch(() => response.destroy());
+  });
+  url = server.url;
   return {
     url,
     creates: () => requests.filter(({ call }) => call === "create").length,
     jobs: () => jobs.size,
+    stalls: () => stalls,
     requests: () => requests,
-    close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      // Hanging calls would keep it open for ever.
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
+    close: server.close,
+    reopen: server.reopen,
   };
 }
 
@@ -220,7 +222,7 @@ async function sendBody(
   told: ReadonlySet<Instruction>,
 ): Promise<void> {
   const half = body.subarray(0, Math.floor(body.byteLength / 2));
-  const sent = told.has("wrong-length") || told.has("truncate") ? half : body;
+  const sent = told.has("wrong-length") || told.has("truncate") || told.has("stall") ? half : body;
   const announced = told.has("wrong-length") ? half : body;
   const length = told.has("no-length") ? {} : { "content-length": announced.byteLength };
   response.writeHead(status, { "content-type": type, ...length });
@@ -231,6 +233,7 @@ async function sendBody(
     const part = sent.subarray(piece * size, (piece + 1) * size);
     await new Promise<void>((resolve) => response.write(part, () => resolve()));
   }
+  if (told.has("stall")) return;
   if (told.has("truncate")) response.destroy();
   else response.end();
 }

@@ -1,11 +1,11 @@
 // What the two wires that put their jobs under /v1/videos have in common, on loopback: one entry of a script a call, then it behaves
 // again. What their bodies look like is in openai-style.ts and openrouter.ts.
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { jsonOf, plantIn } from "./canary.ts";
+import { startMortalServer } from "./mortal-server.ts";
 
 /** What to do with one call: the words of every wire here, and `W`, the wire's own. */
 export type Instruction<W extends string> =
@@ -104,7 +104,10 @@ export interface VideosEmulator {
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
   requests(): readonly SeenRequest[];
+  /** Dies: nobody listens any more, and every connection breaks off. */
   close(): Promise<void>;
+  /** Comes back where it was, with its jobs. */
+  reopen(): Promise<void>;
 }
 
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
@@ -119,17 +122,7 @@ export async function startVideosEmulator<W extends string>(
   const video = await readFile(CLIP);
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
-  const sockets = new Set<Socket>();
   let url = "";
-
-  const server = createServer((request, response) => {
-    // A client that went away is no failure of the emulator's.
-    void answer(request, response).catch(() => response.destroy());
-  });
-  server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-  });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (canaries) plantIn(response);
@@ -205,19 +198,18 @@ export async function startVideosEmulator<W extends string>(
     sendJson(response, status, wire.error(status, `emulated ${status}`));
   }
 
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const server = await startMortalServer(port, (request, response) => {
+    // A client that went away is no failure of the emulator's.
+    void answer(request, response).catch(() => response.destroy());
+  });
+  url = server.url;
   return {
     url,
     creates: () => requests.filter(({ call }) => call === "create").length,
     jobs: () => jobs.size,
     requests: () => requests,
-    close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      // Hanging calls would keep it open for ever.
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
+    close: server.close,
+    reopen: server.reopen,
   };
 }
 
