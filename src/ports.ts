@@ -538,7 +538,7 @@ export interface LeaseEnd {
   readonly model: string;
   /** Null: it was completed. */
   readonly reason: AttemptReason | null;
-  /** Of a completed generation, from the submit until the provider was done. */
+  /** Of a completed generation, from the submit until the provider was done; of one that was given up, until then. */
   readonly durationMs: number | null;
   /** When a busy provider wants to be asked again; null: it did not say, or was not busy. */
   readonly retryAt: number | null;

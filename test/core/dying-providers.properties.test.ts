@@ -124,9 +124,8 @@ function perform(
       const said = outside.call(provider, now, turn, (): TaskEvent => {
         outside.creates.set(reference, (outside.creates.get(reference) ?? 0) + 1);
         const isKnown = repeatable && outside.jobs.has(reference);
-        if (turn.says === "busy" && !isKnown)
-          return { type: "submit_refused", by: "busy", reason: "unavailable", retryAfterMs: null };
-        if (turn.says === "no" && !isKnown) return { type: "submit_refused", by: "route", reason: "upstream_rejected" };
+        if (turn.says === "busy") return { type: "submit_refused", by: "busy", reason: "unavailable", retryAfterMs: null };
+        if (turn.says === "no") return { type: "submit_refused", by: "route", reason: "upstream_rejected" };
         if (!isKnown) outside.jobs.set(reference, { failed: false });
         return { type: "submitted", operation: reference, prompt: null };
       });
