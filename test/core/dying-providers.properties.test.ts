@@ -42,7 +42,7 @@ const life: fc.Arbitrary<Life> = fc.oneof(
 interface Turn {
   readonly takesMs: number;
   readonly lateMs: number;
-  readonly says: "yes" | "yes" | "busy" | "no" | "failed" | "not yet";
+  readonly says: "yes" | "busy" | "no" | "failed" | "not yet";
   /** Where the provider dies in the call: whether it had taken it in by then. */
   readonly wasHeard: boolean;
   /** The object is lost: before the call, or after it and before anything of it was written down. */

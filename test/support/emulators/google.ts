@@ -183,8 +183,8 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     jobs: () => jobs.size,
     requests: (call) => requests.filter((seen) => call === undefined || seen.call === call),
     revokeTokens: () => void (tokens = []),
-    close: server.close,
-    reopen: server.reopen,
+    close: async () => server.close(),
+    reopen: async () => server.reopen(),
   };
 }
 
