@@ -131,7 +131,8 @@ export type PollResult =
   | { readonly status: "empty" }
   /** The provider does not know the job (any more, or yet). */
   | { readonly status: "missing" }
-  | { readonly status: "failed"; readonly reason: FailureCode };
+  /** `by` whom: the `task` would fail elsewhere too, a `route`'s failure another may make good. */
+  | { readonly status: "failed"; readonly by: "task" | "route"; readonly reason: FailureCode };
 
 export interface ResumePoint {
   readonly offset: number;
@@ -541,7 +542,7 @@ export interface LeaseEnd {
   readonly model: string;
   /** Null: it was completed. */
   readonly reason: AttemptReason | null;
-  /** Of a completed generation, from the submit until the provider was done. */
+  /** Of a completed generation, from the submit until the provider was done; of one that was given up, until then. */
   readonly durationMs: number | null;
   /** When a busy provider wants to be asked again; null: it did not say, or was not busy. */
   readonly retryAt: number | null;

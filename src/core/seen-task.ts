@@ -40,6 +40,7 @@ const OUTCOMES = {
   accepted: "under_way",
   busy: "refused",
   refused: "refused",
+  unsent: "refused",
   unknown: "failed",
   failed: "failed",
   abandoned: "failed",

@@ -2,7 +2,7 @@
 import type { FailureCode } from "./errors.ts";
 import { publicStatus } from "./public-task.ts";
 import { lastAttempt, requeued } from "./task.ts";
-import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, Task } from "./task.ts";
+import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, SubmittingTask, Task } from "./task.ts";
 
 /** A task that is refused for half an hour comes by often; the first and the latest of it is what helps. */
 const TIMELINE_LENGTH = 60;
@@ -29,6 +29,11 @@ export function handedOn(
 ): QueuedTask {
   const common = { ...moved(task, "queued", now), attempts: closeAttempt(task, outcome, { reason }) };
   return requeued(common, now, reason);
+}
+
+/** Nobody can tell what the provider made of it, so nobody else may be asked. */
+export function ambiguous(task: SubmittingTask, now: number): SettlingTask {
+  return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
 }
 
 export function failing(task: Task, reason: FailureCode, now: number): SettlingTask {

@@ -3,19 +3,21 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
-import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
+import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
-import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
-import type { RetryableCode } from "./upstream-errors.ts";
+import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
+import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
   | { type: "submitted"; operation: Json; prompt: string | null }
-  /** The provider cleanly said no. `busy`: it may say yes later. `route`: another route may say yes. `task`: nobody will. */
+  /** The provider cleanly said no. `busy`: it may say yes later. `task`: nobody will. Else another route may say yes. */
   | { type: "submit_refused"; by: "busy"; reason: RetryableCode; retryAfterMs: number | null }
-  | { type: "submit_refused"; by: "route" | "task"; reason: FailureCode }
+  | { type: "submit_refused"; by: RefusedBy; reason: FailureCode }
   /** `repeatable`: the provider takes a second submit under the same reference for the same. */
   | { type: "submit_unknown"; repeatable: boolean }
+  /** It came to nothing on our side, before the provider was called. */
+  | { type: "submit_unsent" }
   | { type: "prepared"; images: readonly PreparedImage[] }
   | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
   | { type: "leased"; lease: Lease }
@@ -24,7 +26,7 @@ export type TaskEvent =
   | { type: "poll_missing" }
   | { type: "succeeded"; source: Json }
   | { type: "spoiled"; reason: "upstream_invalid_result" | "upstream_asset_expired" }
-  | { type: "provider_failed"; reason: FailureCode }
+  | { type: "provider_failed"; by: "task" | "route"; reason: FailureCode }
   | { type: "part_stored"; upload: Upload }
   | { type: "stored"; video: StoredVideo }
   | { type: "store_failed"; retryAfterMs: number | null }
@@ -50,6 +52,8 @@ const MISSES_ALLOWED = 3;
 const SPOILED_ALLOWED = 2;
 /** Before another route is tried: long enough that a mistake in the settings does not become a hot loop. */
 const NEXT_ROUTE_MS = 1_000;
+/** A key that may have been refused, not only the request that came with it, is left alone by its task for so long. */
+const FORBIDDEN_MS = 60_000;
 /** A provider that stops a job needs a moment for it. */
 const AFTER_CANCEL_MS = 2_000;
 
@@ -70,9 +74,11 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: 0,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
+      if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
         const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
@@ -80,31 +86,44 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
         return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
-      const attempts = closeAttempt(task, "refused", { reason: event.reason });
+      const attempts = closeAttempt(task, "refused", refusalNote(event, now));
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
       return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, event.reason);
     }
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
       if (task.status !== "submitting" || event.repeatable) return task;
-      return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+      return ambiguous(task, now);
+    case "submit_unsent": {
+      // A repetition that was not sent leaves open what became of the submit before it.
+      if (task.status !== "submitting" || task.repeat !== null) return task;
+      const failures = task.attempts.filter(({ outcome }) => outcome === "unsent").length + 1;
+      const common = { ...moved(task, "queued", now), attempts: closeAttempt(task, "unsent") };
+      return requeued(common, now + backedOff(task, failures), lastReasonOf(task));
+    }
     case "prepared":
       return task.status === "queued" ? { ...task, images: event.images } : task;
     case "prepare_failed":
       return task.status === "queued" ? failing(task, event.reason, now) : task;
     case "leased":
+      // Only now that another has room for it is the job given up that was taking too long.
+      if (task.status === "running" && task.elsewhere !== null && task.cancel === "unasked")
+        return { ...handedOn(task, "abandoned", "timeout", now), lease: event.lease };
       return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
     case "lease_refused": {
+      const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
+      if (task.status === "running" && task.elsewhere !== null)
+        return { ...task, elsewhere: [...without(task.elsewhere, wait.provider), wait] };
       if (task.status !== "queued") return task;
-      const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return { ...task, lease: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+      return { ...task, lease: null, waits: [...without(task.waits, wait.provider), wait] };
     }
     case "still_running": {
       if (task.status !== "running") return task;
       if (task.lastPoll) return failing(task, "timeout", now);
       const wait = retryAfter(event.retryAfterMs);
-      if (wait === null && task.misses === 0) return task;
-      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait };
+      const elsewhere = isOverdue(task, now) ? (task.elsewhere ?? []) : null;
+      if (wait === null && task.misses === 0 && task.elsewhere === elsewhere) return task;
+      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait, elsewhere };
     }
     case "poll_missing": {
       if (task.status !== "running") return task;
@@ -124,7 +143,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "spoiled": {
       if (task.status !== "running" && task.status !== "storing") return task;
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, event.reason, now);
+      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, { by: "route", ...event }, now);
       const { operation, spoiled } = task;
       const wait = backedOff(task, spoiled + 1);
       return {
@@ -134,13 +153,14 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: spoiled + 1,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
         notBefore: now + wait,
       };
     }
     case "provider_failed":
       // No other provider is to begin what its tenant wants stopped.
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      return task.status === "running" || task.status === "storing" ? givenUp(task, event.reason, now) : task;
+      return task.status === "running" || task.status === "storing" ? givenUp(task, event, now) : task;
     case "part_stored":
       return task.status === "storing" ? { ...task, upload: event.upload } : task;
     case "stored":
@@ -185,18 +205,39 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
   }
 }
 
-/** What another provider may do better. A job that is lost is none of them: its provider may still be at it. */
-const PROVIDERS_FAULT: readonly FailureCode[] = ["upstream_rejected", "upstream_invalid_result", "upstream_asset_expired"];
+/** Whether a job takes so much longer than its like that another provider may take over. */
+function isOverdue(task: RunningTask, now: number): boolean {
+  const { overdueAt } = lastAttempt(task);
+  return overdueAt !== null && now >= overdueAt && task.route.fallback && task.cancel === "unasked";
+}
 
-/** The provider has failed: another may try, unless the reason is the task's own or there is no time left. */
-function givenUp(task: RunningTask | StoringTask, reason: FailureCode, now: number): Task {
-  const goesOn = PROVIDERS_FAULT.includes(reason) && task.route.fallback && now < task.deadlineAt;
+/** A no to the repetition says nothing of the job that may have been begun before. "Not now": it is asked once more, as the same one. */
+function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "submit_refused" }>, now: number): Task {
+  if (event.by !== "busy") return ambiguous(task, now);
+  const named = now + (retryAfter(event.retryAfterMs) ?? 0);
+  return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
+}
+
+/** The provider has failed: another may try, unless the fault is the task's own or there is no time left. */
+function givenUp(
+  task: RunningTask | StoringTask,
+  { by, reason }: { readonly by: "task" | "route"; readonly reason: FailureCode },
+  now: number,
+): Task {
+  const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
   return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+}
+
+/** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */
+function refusalNote({ by, reason }: { readonly by: RefusedBy; readonly reason: FailureCode }, now: number) {
+  if (by === "key") return { reason: "forbidden", retryAt: now + FORBIDDEN_MS } as const;
+  return { reason: by === "model" ? "model_unavailable" : reason } as const;
 }
 
 function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
-  return (failed?.reason ?? null) as FailureCode | null;
+  const { reason = null } = failed ?? {};
+  return reason === "forbidden" || reason === "model_unavailable" ? "upstream_rejected" : (reason as FailureCode | null);
 }
 
 function without(waits: readonly Wait[], provider: string): readonly Wait[] {

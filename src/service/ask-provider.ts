@@ -5,7 +5,7 @@ import { isUpload, type ImageType } from "../core/reference-image.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import { attemptNumber, type QueuedTask } from "../core/task.ts";
-import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
+import { RefusedError, RetryableError, type RefusedBy } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
   FetchImage,
@@ -102,9 +102,10 @@ export async function submit(
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
   const { prompt, generation } = task;
+  let job: Job;
   const number = attemptNumber(task);
   try {
-    const job: Job = {
+    job = {
       model: attempt.model,
       prompt,
       generation,
@@ -113,6 +114,12 @@ export async function submit(
       images: await imagesFor(task, provider, hands),
       callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, number) : null,
     };
+  } catch (error) {
+    // Ours, and the provider has heard of nothing.
+    if (error instanceof RefusedError) return refused(error.by, error.reason);
+    return { event: { type: "submit_unsent" }, note: nameOf(error) };
+  }
+  try {
     const { submitMs } = hands.timeoutsOf(attempt.provider);
     const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
@@ -130,7 +137,7 @@ export async function submit(
   }
 }
 
-function refused(by: "route" | "task", note: string): Performed {
+function refused(by: RefusedBy, note: string): Performed {
   return { event: { type: "submit_refused", by, reason: "upstream_rejected" }, note };
 }
 
@@ -193,6 +200,6 @@ function eventOf(result: PollResult): TaskEvent {
     case "missing":
       return { type: "poll_missing" };
     case "failed":
-      return { type: "provider_failed", reason: result.reason };
+      return { type: "provider_failed", by: result.by, reason: result.reason };
   }
 }
