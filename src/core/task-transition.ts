@@ -216,13 +216,21 @@ function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "
   return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
 }
 
-/** What another provider may do better. A job that is lost is none of them: its provider may still be at it. */
-const PROVIDERS_FAULT: readonly FailureCode[] = ["upstream_rejected", "upstream_invalid_result", "upstream_asset_expired"];
+/**
+ * What another provider may do better, a job that its provider says took too long among it. A job that is lost is none of them: its
+ * provider may still be at it. Nor is one that was stopped there and not by us: somebody at the operator's account wanted that.
+ */
+const PROVIDERS_FAULT: readonly FailureCode[] = [
+  "upstream_rejected",
+  "upstream_invalid_result",
+  "upstream_asset_expired",
+  "timeout",
+];
 
 /** The provider has failed: another may try, unless the reason is the task's own or there is no time left. */
 function givenUp(task: RunningTask | StoringTask, reason: FailureCode, now: number): Task {
   const goesOn = PROVIDERS_FAULT.includes(reason) && task.route.fallback && now < task.deadlineAt;
-  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now, "failed");
 }
 
 function lastReasonOf({ attempts }: Task): FailureCode | null {
