@@ -129,7 +129,8 @@ export type PollResult =
   | { readonly status: "empty" }
   /** The provider does not know the job (any more, or yet). */
   | { readonly status: "missing" }
-  | { readonly status: "failed"; readonly reason: FailureCode };
+  /** `by` whom: the `task` would fail elsewhere too, a `route`'s failure another may make good. */
+  | { readonly status: "failed"; readonly by: "task" | "route"; readonly reason: FailureCode };
 
 export interface ResumePoint {
   readonly offset: number;

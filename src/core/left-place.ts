@@ -31,7 +31,10 @@ export function leftPlace(before: Task, after: Task, now: number): LeftPlace | n
     return { ...place, reason: null, durationMs: tookMs(attempt.latency, attempt.hinted, foundMs, before.id) };
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
-  if (attempt.outcome === "refused") return { ...place, reason: null, durationMs: null };
+  if (attempt.outcome === "refused") {
+    const { reason } = attempt;
+    return { ...place, reason: reason === "forbidden" || reason === "model_unavailable" ? reason : null, durationMs: null };
+  }
   // What went wrong before it was called, it knows nothing of.
   if (attempt.outcome === "unsent") return { ...place, reason: "cancelled", durationMs: null };
   const ending = after.status === "settling" && after.outcome.kind === "failed" ? after.outcome.reason : null;

@@ -7,13 +7,13 @@ import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } 
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
 import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
-import type { RetryableCode } from "./upstream-errors.ts";
+import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
   | { type: "submitted"; operation: Json; prompt: string | null }
-  /** The provider cleanly said no. `busy`: it may say yes later. `route`: another route may say yes. `task`: nobody will. */
+  /** The provider cleanly said no. `busy`: it may say yes later. `task`: nobody will. Else another route may say yes. */
   | { type: "submit_refused"; by: "busy"; reason: RetryableCode; retryAfterMs: number | null }
-  | { type: "submit_refused"; by: "route" | "task"; reason: FailureCode }
+  | { type: "submit_refused"; by: RefusedBy; reason: FailureCode }
   /** `repeatable`: the provider takes a second submit under the same reference for the same. */
   | { type: "submit_unknown"; repeatable: boolean }
   /** It came to nothing on our side, before the provider was called. */
@@ -26,7 +26,7 @@ export type TaskEvent =
   | { type: "poll_missing" }
   | { type: "succeeded"; source: Json }
   | { type: "spoiled"; reason: "upstream_invalid_result" | "upstream_asset_expired" }
-  | { type: "provider_failed"; reason: FailureCode }
+  | { type: "provider_failed"; by: "task" | "route"; reason: FailureCode }
   | { type: "part_stored"; upload: Upload }
   | { type: "stored"; video: StoredVideo }
   | { type: "store_failed"; retryAfterMs: number | null }
@@ -52,6 +52,8 @@ const MISSES_ALLOWED = 3;
 const SPOILED_ALLOWED = 2;
 /** Before another route is tried: long enough that a mistake in the settings does not become a hot loop. */
 const NEXT_ROUTE_MS = 1_000;
+/** A key that may have been refused, not only the request that came with it, is left alone by its task for so long. */
+const FORBIDDEN_MS = 60_000;
 /** A provider that stops a job needs a moment for it. */
 const AFTER_CANCEL_MS = 2_000;
 
@@ -84,7 +86,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
         return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
-      const attempts = closeAttempt(task, "refused", { reason: event.reason });
+      const attempts = closeAttempt(task, "refused", refusalNote(event, now));
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
       return requeued({ ...moved(task, "queued", now), attempts }, now + NEXT_ROUTE_MS, event.reason);
     }
@@ -141,7 +143,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "spoiled": {
       if (task.status !== "running" && task.status !== "storing") return task;
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, event.reason, now);
+      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, { by: "route", ...event }, now);
       const { operation, spoiled } = task;
       const wait = backedOff(task, spoiled + 1);
       return {
@@ -158,7 +160,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "provider_failed":
       // No other provider is to begin what its tenant wants stopped.
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      return task.status === "running" || task.status === "storing" ? givenUp(task, event.reason, now) : task;
+      return task.status === "running" || task.status === "storing" ? givenUp(task, event, now) : task;
     case "part_stored":
       return task.status === "storing" ? { ...task, upload: event.upload } : task;
     case "stored":
@@ -217,25 +219,28 @@ function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "
 }
 
 /**
- * What another provider may do better, a job that its provider says took too long among it. A job that is lost is none of them: its
- * provider may still be at it. Nor is one that was stopped there and not by us: somebody at the operator's account wanted that.
+ * The provider has failed: another may try, unless the fault is the task's own or there is no time left. That it took too long, as it
+ * says itself, is the route's. That it was stopped there, and not by us, is the task's: somebody at the operator's account wanted that.
  */
-const PROVIDERS_FAULT: readonly FailureCode[] = [
-  "upstream_rejected",
-  "upstream_invalid_result",
-  "upstream_asset_expired",
-  "timeout",
-];
-
-/** The provider has failed: another may try, unless the reason is the task's own or there is no time left. */
-function givenUp(task: RunningTask | StoringTask, reason: FailureCode, now: number): Task {
-  const goesOn = PROVIDERS_FAULT.includes(reason) && task.route.fallback && now < task.deadlineAt;
+function givenUp(
+  task: RunningTask | StoringTask,
+  { by, reason }: { readonly by: "task" | "route"; readonly reason: FailureCode },
+  now: number,
+): Task {
+  const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
   return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now, "failed");
+}
+
+/** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */
+function refusalNote({ by, reason }: { readonly by: RefusedBy; readonly reason: FailureCode }, now: number) {
+  if (by === "key") return { reason: "forbidden", retryAt: now + FORBIDDEN_MS } as const;
+  return { reason: by === "model" ? "model_unavailable" : reason } as const;
 }
 
 function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
-  return (failed?.reason ?? null) as FailureCode | null;
+  const { reason = null } = failed ?? {};
+  return reason === "forbidden" || reason === "model_unavailable" ? "upstream_rejected" : (reason as FailureCode | null);
 }
 
 function without(waits: readonly Wait[], provider: string): readonly Wait[] {

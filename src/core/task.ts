@@ -6,7 +6,7 @@ import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
 import type { ImageType } from "./reference-image.ts";
-import type { RetryableCode } from "./upstream-errors.ts";
+import type { RetryableCode, RouteTrouble } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
 export const TASK_SCHEMA = 3;
@@ -42,7 +42,7 @@ export interface TaskSpec {
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Why an attempt came to nothing: a task's failure, or what is the matter with the provider or the operator's account there. */
-export type AttemptReason = FailureCode | RetryableCode;
+export type AttemptReason = FailureCode | RetryableCode | RouteTrouble;
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {

@@ -52,7 +52,7 @@ function provider(clock: Clock): Provider {
       if (fate === "stuck" || now < readyAt) return { status: "running" };
       const troubled = now < readyAt + TROUBLE_MS;
       if (fate === "flaky_poll" && troubled) throw new Error("the poll failed");
-      if (fate === "fail") return { status: "failed", reason };
+      if (fate === "fail") return { status: "failed", by: reason === "content_policy" ? "task" : "route", reason };
       return {
         status: "succeeded",
         source: { aspectRatio, expired: fate === "expired_link" && troubled, truncated: fate === "truncated" },

@@ -191,7 +191,7 @@ describe("a provider that can be told to stop", () => {
     expect(await reply.json()).toMatchObject({ id, status: "processing", video_url: null });
     await wake(owner, id);
     expect(provider.cancel).toHaveBeenCalledExactlyOnceWith({ job: "j1" }, expect.anything());
-    says(provider, { status: "failed", reason: "upstream_rejected" });
+    says(provider, { status: "failed", by: "route", reason: "upstream_rejected" });
     await wakeLater(owner, id);
     expect(await (await query(owner.key, id)).json()).toMatchObject({ status: "failed", error: CANCELLED });
     expect(await readBalances(owner)).toMatchObject(UNTOUCHED);
@@ -235,7 +235,7 @@ describe("a provider that can be told to stop", () => {
     const polling = wake(owner, id);
     await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce(), { timeout: 20_000 });
     expect((await cancel(owner, id)).status).toBe(202);
-    door.open({ status: "failed", reason: "upstream_rejected" });
+    door.open({ status: "failed", by: "route", reason: "upstream_rejected" });
     await polling;
     expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "cancelled" });
     expect(provider.submit).toHaveBeenCalledOnce();
@@ -257,7 +257,7 @@ describe("a provider that can be told to stop", () => {
     provider.cancel.mockResolvedValueOnce("too_late");
     await cancel(owner, id);
     await wake(owner, id);
-    says(provider, { status: "failed", reason: "content_policy" });
+    says(provider, { status: "failed", by: "task", reason: "content_policy" });
     expect((await cancel(owner, id)).status).toBe(202);
     await wake(owner, id);
     expect(provider.cancel).toHaveBeenCalledTimes(2);
@@ -268,7 +268,7 @@ describe("a provider that can be told to stop", () => {
   it("that failed by itself before it heard of it keeps its own reason", async () => {
     const { owner, id, provider } = await aRunning();
     provider.cancel.mockResolvedValueOnce("too_late");
-    says(provider, { status: "failed", reason: "content_policy" });
+    says(provider, { status: "failed", by: "task", reason: "content_policy" });
     await cancel(owner, id);
     await wake(owner, id);
     await wakeLater(owner, id);

@@ -42,7 +42,7 @@ const life: fc.Arbitrary<Life> = fc.oneof(
 interface Turn {
   readonly takesMs: number;
   readonly lateMs: number;
-  readonly says: "yes" | "yes" | "busy" | "no" | "failed" | "not yet";
+  readonly says: "yes" | "busy" | "no" | "failed" | "not yet";
   /** Where the provider dies in the call: whether it had taken it in by then. */
   readonly wasHeard: boolean;
   /** The object is lost: before the call, or after it and before anything of it was written down. */
@@ -137,7 +137,7 @@ function perform(
         const job = outside.jobs.get(reference);
         if (job === undefined) return { type: "poll_missing" };
         if (turn.says === "failed") job.failed = true;
-        if (job.failed) return { type: "provider_failed", reason: "upstream_rejected" };
+        if (job.failed) return { type: "provider_failed", by: "route", reason: "upstream_rejected" };
         return turn.says === "yes" ? { type: "succeeded", source: reference } : { type: "still_running", retryAfterMs: null };
       });
       return said ?? { type: "try_again" };

@@ -14,7 +14,11 @@ it.each(["running", "storing", "settling"] as const)("the attempt of a %s task i
 it("no attempt of an ended task is under way", () => {
   const attempts = [anAttempt({ outcome: "abandoned" }), anAttempt({ number: 2, provider: "beta" })];
   expect(seen(aTask({ status: "completed", attempts }))).toEqual(["failed", "completed"]);
-  const failing = transition(aTask({ status: "running" }), { type: "provider_failed", reason: "content_policy" }, T0) as Task;
+  const failing = transition(
+    aTask({ status: "running" }),
+    { type: "provider_failed", by: "task", reason: "content_policy" },
+    T0,
+  ) as Task;
   expect(seen(failing)).toEqual(["failed"]);
   expect(seen(aTask({ status: "failed" })), "nor of one that an earlier release stored").toEqual(["failed"]);
 });

@@ -41,7 +41,7 @@ const spoiled = fc.record({
   reason: fc.constantFrom("upstream_invalid_result", "upstream_asset_expired"),
 });
 const cancelled = fc.record({ type: fc.constant("cancel"), passesOn: fc.boolean() });
-const providerFailed = fc.record({ type: fc.constant("provider_failed"), reason });
+const providerFailed = fc.record({ type: fc.constant("provider_failed"), by: fc.constantFrom("task", "route"), reason });
 
 type Busy = Exclude<Effect["kind"], "none">;
 
@@ -317,7 +317,7 @@ const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
       { type: "poll_missing" },
       { type: "try_again" },
       { type: "spoiled", reason: "upstream_invalid_result" },
-      { type: "provider_failed", reason: "content_policy" },
+      { type: "provider_failed", by: "task", reason: "content_policy" },
     ),
   },
 );

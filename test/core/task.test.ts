@@ -60,7 +60,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   poll_missing: { type: "poll_missing" },
   succeeded: { type: "succeeded", source: { url: "s2" } },
   spoiled: { type: "spoiled", reason: "upstream_invalid_result" },
-  provider_failed: { type: "provider_failed", reason: "content_policy" },
+  provider_failed: { type: "provider_failed", by: "task", reason: "content_policy" },
   part_stored: { type: "part_stored", upload: anUpload() },
   stored: { type: "stored", video: aVideo() },
   store_failed: { type: "store_failed", retryAfterMs: null },
@@ -981,7 +981,7 @@ describe("news", () => {
 
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
-  const failed = { type: "provider_failed", reason: "upstream_rejected" } as const;
+  const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;
   const OVERDUE = T0 + 5 * MINUTE;
   const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: OVERDUE })] });
   const leased = routes.map((route) => ({ ...route, leased: true }));
@@ -995,7 +995,7 @@ describe("another provider", () => {
   }
 
   it.each([
-    ["its provider gave up", { type: "provider_failed", reason: "content_policy" }, "failed", "content_policy"],
+    ["its provider gave up", { type: "provider_failed", by: "task", reason: "content_policy" }, "failed", "content_policy"],
     ["it is lost", { type: "poll_missing" }, "abandoned", "upstream_lost"],
     ["an operator ends it", EVENTS.abandon, "abandoned", "cancelled"],
   ] as const)("that fails has what became of its attempt on record: %s", (_, event, outcome, reason) => {
@@ -1031,7 +1031,7 @@ describe("another provider", () => {
 
   it("may do better than one that says itself that it took too long, which is owed nothing", () => {
     const running = aTask({ status: "running" });
-    const queued = expectStatus(after(running, { type: "provider_failed", reason: "timeout" }, T0 + MINUTE), "queued");
+    const queued = expectStatus(after(running, { type: "provider_failed", by: "route", reason: "timeout" }, T0 + MINUTE), "queued");
     expect(queued.attempts).toEqual([anAttempt({ outcome: "failed", reason: "timeout" })]);
     expect(begin(queued, T0 + MINUTE, routes).effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
     const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, "timeout");
@@ -1039,9 +1039,9 @@ describe("another provider", () => {
     expect(leftPlace(running, queued, T0 + MINUTE), "and it is its fault, however soon").toMatchObject({ reason: "timeout" });
   });
 
-  it("is not asked where the reason is the prompt's, or the outcome is not known, or it was stopped by its provider", () => {
-    for (const reason of ["content_policy", "upstream_lost", "upstream_ambiguous", "cancelled"] as const)
-      expectFailing(after(aTask({ status: "running" }), { type: "provider_failed", reason }, T0), reason);
+  it("is not asked where the fault is the task's own", () => {
+    for (const reason of ["content_policy", "image_invalid", "cancelled", "upstream_rejected"] as const)
+      expectFailing(after(aTask({ status: "running" }), { type: "provider_failed", by: "task", reason }, T0), reason);
   });
 
   it("is not asked where the tenant wants none, or no time is left", () => {
@@ -1142,7 +1142,7 @@ describe("another provider", () => {
     (reason) => {
       const useless = anAttempt({ outcome: "failed", reason, costCents: 40 });
       const running = aTask({ status: "running", attempts: [anAttempt({ costCents: 40 })] });
-      const queued = after(running, { type: "provider_failed", reason }, T0 + MINUTE);
+      const queued = after(running, { type: "provider_failed", by: "route", reason }, T0 + MINUTE);
       const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, reason);
       expect(orphansOf(alone), "nobody else was there").toEqual([{ attempt: useless, reason }]);
       const done = aTask({ status: "settling", attempts: [useless, anAttempt({ provider: "beta" })] });
@@ -1214,7 +1214,7 @@ describe("a place at a provider", () => {
     const done = after(storing, EVENTS.stored, T0 + 50 * SECOND);
     expect(leftPlace(storing, done, T0 + 50 * SECOND)).toEqual({ ...place, reason: null, durationMs: expect.any(Number) });
     expect(leftPlace(storing, done, T0 + 50 * SECOND)?.durationMs).toBeLessThanOrEqual(40 * SECOND);
-    const queued = after(running, { type: "provider_failed", reason: "upstream_rejected" }, T0 + MINUTE);
+    const queued = after(running, { type: "provider_failed", by: "route", reason: "upstream_rejected" }, T0 + MINUTE);
     expect(leftPlace(running, queued, T0 + MINUTE)).toEqual({ ...place, reason: "upstream_rejected", durationMs: null });
     const submitting = aTask({ status: "submitting" });
     expect(leftPlace(submitting, after(submitting, BUSY, T0), T0)).toMatchObject({ reason: "rate_limited" });
