@@ -40,6 +40,13 @@ export function base64url(bytes: Uint8Array): string {
     .replaceAll("=", "");
 }
 
+/** Null for anything but base64 with its padding. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) && text.length % 4 === 0
+    ? fromBase64url(text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""))
+    : null;
+}
+
 /** Null for anything `base64url` would not have written: one text a value, so that no signature has a twin. */
 export function fromBase64url(text: string): Uint8Array<ArrayBuffer> | null {
   if (!/^[A-Za-z0-9_-]*$/.test(text)) return null;

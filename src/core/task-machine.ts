@@ -5,7 +5,7 @@ import { hasUntoldNews, untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
 import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
-import { lastAttempt } from "./task.ts";
+import { attemptNumber, lastAttempt } from "./task.ts";
 import type {
   Attempt,
   CompletedTask,
@@ -171,6 +171,8 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
   const p95 = quantiles?.at(-1);
+  const kept = forgetful(task.attempts);
+  const number = attemptNumber(task) + 1;
   const attempt: Attempt = {
     provider: route.provider,
     credential: lease?.credential ?? credentials[0] ?? "",
@@ -181,8 +183,9 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
     costCents: route.costCents,
     outcome: "open",
+    ...(number > kept.length + 1 && { number }),
   };
-  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...forgetful(task.attempts), attempt] };
+  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...kept, attempt] };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
 }
 

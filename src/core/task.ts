@@ -62,6 +62,8 @@ export interface Attempt {
   /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
+  /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
+  readonly number?: number;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */
@@ -237,6 +239,11 @@ export function costCentsOf(orphans: readonly Orphan[]): number | null {
     (sum, { attempt: { costCents } }) => (sum === null || costCents === null ? null : sum + costCents),
     0,
   );
+}
+
+/** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
+export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
+  return attempts.at(-1)?.number ?? attempts.length;
 }
 
 export function lastAttempt(task: Task): Attempt {

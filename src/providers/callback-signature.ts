@@ -10,7 +10,7 @@ export function isFresh(timestamp: string): boolean {
 }
 
 /** Undefined: it is no JSON. */
-export function jsonIn({ body }: Callback): unknown {
+export function jsonIn({ body }: Pick<Callback, "body">): unknown {
   try {
     return JSON.parse(body);
   } catch {

@@ -13,6 +13,7 @@ import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles, type ImageRoles } from "./image-roles.ts";
 import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
+import { keysUrlOf, publishedKeys, type SignedByPublished } from "./published-keys.ts";
 import { lenient, link, pathId, text } from "./reply-parts.ts";
 
 export const BASE_URL = "https://queue.fal.run";
@@ -44,9 +45,6 @@ const resultReply = z.looseObject({ video: lenient(z.looseObject({ url: link }))
 /** What a model says is a list, what the queue in front of it says is a text. */
 const modelError = z.looseObject({ detail: z.array(lenient(z.looseObject({ msg: text, type: text }))).min(1) });
 const queueError = z.looseObject({ detail: text, error: text, error_type: text });
-const keySet = z.looseObject({
-  keys: z.array(lenient(z.looseObject({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().regex(/^[\w-]{43}$/) }))),
-});
 
 const TIMED_OUT = /(generation|request|startup) timeout/;
 /** The model cannot do what was asked for, another may. */
@@ -56,15 +54,12 @@ const NOT_YET = /still in progress|not (yet )?completed/;
 
 /** At least, unless the account has it otherwise. */
 const RETENTION_MS = 7 * 24 * 60 * 60_000;
-/** fal allows a day; an hour is how long callbacks may go unheard after it changed its keys, and polls do not need them. */
-const KEYS_TTL_MS = 60 * 60_000;
-const MAX_KEYS = 10;
 
 export function fal(upstream: Upstream): Provider {
   const { baseUrl, credential, honoursIdempotencyKey } = upstream;
   const ownHeaders = { authorization: `Key ${credential}` };
   const openResult = resultOpener(upstream, ownHeaders);
-  const isSigned = callbackVerifier(keysUrl(upstream));
+  const isSigned = callbackVerifier(publishedKeys(keysUrlOf(upstream, KEYS_URL)));
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const url = new URL(`${baseUrl}/${endpointOf(job)}`);
@@ -211,46 +206,13 @@ function isAbout(callback: Callback, id: string): boolean {
   return createReply.safeParse(jsonIn(callback)).data?.request_id === id;
 }
 
-/** An emulator on this machine signs with keys of its own. */
-function keysUrl({ baseUrl, allowLoopback }: Upstream): string {
-  const { protocol, origin } = new URL(baseUrl);
-  return allowLoopback && protocol === "http:" ? `${origin}/.well-known/jwks.json` : KEYS_URL;
-}
-
-async function importKey(jwk: { kty: string; crv: string; x: string }) {
-  return crypto.subtle.importKey("jwk", jwk, { name: "Ed25519" }, false, ["verify"]);
-}
-type PublicKey = Awaited<ReturnType<typeof importKey>>;
-
-/** Where the keys cannot be had, nothing is genuine: a hint is lost, and the next poll finds out. */
-function callbackVerifier(url: string): (callback: Callback, signal: AbortSignal) => Promise<boolean> {
-  let known: { readonly keys: readonly PublicKey[]; readonly until: number } | null = null;
-
-  async function keysAt(now: number, signal: AbortSignal): Promise<readonly PublicKey[]> {
-    if (known !== null && now < known.until) return known.keys;
-    const reply = await callJson(url, { method: "GET", headers: {}, signal }).catch(() => null);
-    const listed = reply !== null && isSuccess(reply) ? (keySet.safeParse(reply.body).data?.keys ?? []) : [];
-    const imported = await Promise.allSettled(
-      listed
-        .flatMap((each) => (each == null ? [] : { kty: each.kty, crv: each.crv, x: each.x }))
-        .slice(0, MAX_KEYS)
-        .map(importKey),
-    );
-    const keys = imported.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
-    if (keys.length > 0) known = { keys, until: now + KEYS_TTL_MS };
-    return keys;
-  }
-
+/** Signed over the body's hash and three of the headers. */
+function callbackVerifier(isSigned: SignedByPublished): (callback: Callback, signal: AbortSignal) => Promise<boolean> {
   return async ({ headers, body }, signal) => {
     const header = (name: string): string => headers.get(`x-fal-webhook-${name}`) ?? "";
-    const timestamp = header("timestamp");
     const signature = fromHex(header("signature"));
-    if (!isFresh(timestamp) || signature?.length !== 64) return false;
-    const signed = [header("request-id"), header("user-id"), timestamp, hex(await sha256(body))].join("\n");
-    const message = new TextEncoder().encode(signed);
-    for (const key of await keysAt(Date.now(), signal)) {
-      if (await crypto.subtle.verify("Ed25519", key, signature, message)) return true;
-    }
-    return false;
+    if (!isFresh(header("timestamp")) || signature?.length !== 64) return false;
+    const signed = [header("request-id"), header("user-id"), header("timestamp"), hex(await sha256(body))].join("\n");
+    return isSigned("Ed25519", [signature], signed, signal);
   };
 }

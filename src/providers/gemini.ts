@@ -7,6 +7,7 @@ import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts
 import { retryAfterMs } from "./call-json.ts";
 import { foldStatus, endedBadly } from "./fold-status.ts";
 import { googleAccount, googleBaseUrl } from "./google-account.ts";
+import { googleCallbacks } from "./google-callback.ts";
 import { errorOf, googleError, googleFailure, googleRefusal, reasonToWait, wordsOf } from "./google-errors.ts";
 import { isServiceAccount } from "./google-sign-in.ts";
 import { base64 } from "./inline-video.ts";
@@ -71,6 +72,10 @@ export function gemini(upstream: Upstream): Provider {
   const { isVertex, project } = account;
   const parent = isVertex ? `v1beta1/${project}/locations/${upstream.region ?? DEFAULT_REGION}` : "v1beta";
   const interactions = `${baseUrl}/${parent}/interactions`;
+  // Of the Developer API; another server of this wire may refuse what it does not know.
+  const isLocal = baseUrl.startsWith("http:");
+  const callback = !isVertex && (isLocal || baseUrl === baseUrlOf(upstream.credential, null));
+  const isSigned = googleCallbacks(upstream);
   const urlOf = ({ id }: { id: string }): string => `${interactions}/${encodeURIComponent(id)}`;
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
@@ -112,7 +117,7 @@ export function gemini(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
+    traits: { images: "inline", callback, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
     submit,
     poll,
     cancel,
@@ -121,9 +126,11 @@ export function gemini(upstream: Upstream): Provider {
       if ("url" in source) return account.openUrl(source.url, from, signal);
       return account.openInline(urlOf(source.operation), { method: "GET", signal }, source.inline);
     },
+    isGenuine: async (called, handle, signal) => isSigned(called, operationSchema.parse(handle).id, signal),
   };
 
-  function wireJob({ model, prompt, generation, images }: Job): Json {
+  function wireJob({ model, prompt, generation, images, callbackUrl }: Job): Json {
+    const isReachable = callbackUrl?.startsWith("https:") === true || isLocal;
     const format = {
       type: "video",
       // Vertex puts a video nowhere but in a bucket that is named.
@@ -150,6 +157,7 @@ export function gemini(upstream: Upstream): Provider {
       ],
       response_format: isVertex ? [format] : format,
       generation_config: { video_config: { task: taskOf(generation.model, images.length) } },
+      ...(callback && callbackUrl !== null && isReachable ? { webhook_config: { uris: [callbackUrl] } } : {}),
     };
   }
 }

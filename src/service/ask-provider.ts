@@ -3,7 +3,7 @@ import type { Route } from "../core/routing.ts";
 import type { LeftPlace } from "../core/left-place.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import type { QueuedTask } from "../core/task.ts";
+import { attemptNumber, type QueuedTask } from "../core/task.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
@@ -98,16 +98,17 @@ export async function submit(
   hands: AskingHands,
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
-  const { prompt, generation, attempts } = task;
+  const { prompt, generation } = task;
+  const number = attemptNumber(task);
   try {
     const job: Job = {
       model: attempt.model,
       prompt,
       generation,
-      attempt: attempts.length,
-      reference: `${task.id}/${attempts.length}`,
+      attempt: number,
+      reference: `${task.id}/${number}`,
       images: await imagesFor(task, provider, hands.images),
-      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, attempts.length) : null,
+      callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, number) : null,
     };
     const { submitMs } = hands.timeoutsOf(attempt.provider);
     const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));

@@ -1,6 +1,6 @@
 // A provider says that something happened. It is believed in one thing only: that it may be worth looking now.
 import { openAttempt, sealAttempt } from "../core/callback-token.ts";
-import { lastAttempt } from "../core/task.ts";
+import { attemptNumber, lastAttempt } from "../core/task.ts";
 import type { Callback, CallbackUrlOf, ProviderOf, TaskOf } from "../ports.ts";
 import { within } from "./within.ts";
 
@@ -37,7 +37,7 @@ export function callbacks({ taskOf, providerOf, secrets, publicUrl }: CallbackDe
       const stub = () => taskOf(ref.tenant, ref.task);
       const task = await stub().read();
       // Late, or about an attempt that another has taken over from: nobody waits for it.
-      if (task?.status !== "running" || task.attempts.length !== ref.attempt) return true;
+      if (task?.status !== "running" || attemptNumber(task) !== ref.attempt) return true;
       const provider = providerOf(lastAttempt(task));
       const { operation } = task;
       const isGenuine =

@@ -1,7 +1,7 @@
 // What a step of a task leaves in the log and in the charts: ids, names and numbers, none of anybody's words.
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import { costCentsOf, isTerminal, orphansOf, type Task } from "../core/task.ts";
+import { attemptNumber, costCentsOf, isTerminal, orphansOf, type Task } from "../core/task.ts";
 import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 
 export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: string | undefined, ms: number): LogEntry {
@@ -13,7 +13,7 @@ export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: stri
     step: effect.kind,
     outcome: event.type,
     note: note ?? ("reason" in event ? event.reason : endingOf(task)),
-    attempt: task.attempts.length,
+    attempt: attemptNumber(task),
     provider: task.attempts.at(-1)?.provider ?? null,
     ms,
   };

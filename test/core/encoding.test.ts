@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { base32, base62, base62Digits, base64url, fromBase64url, fromHex, hex } from "../../src/core/encoding.ts";
+import { base32, base62, base62Digits, base64url, fromBase64, fromBase64url, fromHex, hex } from "../../src/core/encoding.ts";
 
 const utf8 = new TextEncoder();
 const bytes = fc.uint8Array({ maxLength: 64 });
@@ -90,6 +90,20 @@ describe("base64url", () => {
         expect(read === null || base64url(read) === text).toBe(true);
       }),
     );
+  });
+});
+
+describe("fromBase64", () => {
+  it("reads what btoa has written", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), (given) => {
+        expect(fromBase64(btoa(String.fromCharCode(...given)))).toEqual(given);
+      }),
+    );
+  });
+
+  it.each(["", "Zg", "Zg=", "Zg===", "-_-_", "Zm 9", "Zh==", "Zm9v\n"])("refuses %j", (text) => {
+    expect(fromBase64(text)).toBeNull();
   });
 });
 

@@ -6,7 +6,7 @@ import { publicTask } from "../../src/core/public-task.ts";
 import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { costCentsOf, lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import { attemptNumber, costCentsOf, lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
 import {
   aGeneration,
   anAttempt,
@@ -215,9 +215,21 @@ describe("a queued task", () => {
     const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ outcome: "busy", startedAt: T0 + 2 + count }));
     const refused = [anAttempt({ outcome: "refused", startedAt: T0 }), anAttempt({ outcome: "refused", startedAt: T0 + 1 })];
     const begun = begin(aTask({ attempts: [...refused, ...busy] }), T0 + MINUTE, ROUTES);
-    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE })];
+    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE, number: 51 })];
     expect(begun.task.attempts).toEqual(attempts);
     expect(attempts).toHaveLength(50);
+  });
+
+  it("gives every attempt a number of its own, however many are forgotten", () => {
+    const numbers: number[] = [];
+    let task: Task = aTask({ deadlineAt: T0 + 10 * HOUR });
+    for (let count = 0; count < 60; count++) {
+      const now = Math.max(wakeAt(task, T0), task.attempts.at(-1)?.retryAt ?? T0);
+      const { task: submitting } = begin(task, now, [aRoute()]);
+      numbers.push(attemptNumber(submitting));
+      task = after(submitting, BUSY, now + SECOND);
+    }
+    expect(numbers).toEqual(Array.from({ length: 60 }, (_, index) => index + 1));
   });
 
   it("can be cancelled, and owes the provider nothing", () => {

@@ -119,7 +119,7 @@ describe("the paid call", () => {
     const running = (await readTask(owner, id)) as Extract<Task, { status: "running" }>;
     const { operation: _, lastPoll: _1, misses: _2, spoiled: _3, notBefore: _4, ...rest } = running;
     await plantTask(owner, { ...rest, status: "submitting", attempts: [{ ...running.attempts[0]!, outcome: "open" }] });
-    const submit = vi.spyOn(wire(env).providerOf({ provider: "simulated", credential: "" })!, "submit");
+    const submit = vi.spyOn(await simulatedProvider(owner, id), "submit");
     const task = await driveToEnd(owner, id);
     expect(task).toMatchObject({ status: "failed", reason: "upstream_ambiguous" });
     expect(submit).not.toHaveBeenCalled();

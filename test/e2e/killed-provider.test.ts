@@ -226,7 +226,7 @@ async function journey(killsGateway: boolean): Promise<Ends> {
   await until(() => mute.creates() === before.mute + 2 && cut.stalls() === before.cut + 2 && long.stalls() === before.long + 2);
   await until(() => !killsGateway || forms.every((form, index) => form.jobs() === (before.forms[index] ?? 0) + 1));
   // What a queue calls its job is known once it was asked after it.
-  const ofQueues = killsGateway ? [] : atForms.filter((_, index) => forms[index]?.queue !== null);
+  const ofQueues = killsGateway ? [] : atForms.filter((_, index) => forms[index]?.finish !== null);
   await untilEach(ofQueues, ({ step }) => step === "poll");
   const gone = await atGone;
 

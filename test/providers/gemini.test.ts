@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { base64url } from "../../src/core/encoding.ts";
 import type { Json } from "../../src/core/json.ts";
 import { MODEL_NAMES, type ModelName } from "../../src/core/models.ts";
 import { RefusedError, RetryableError } from "../../src/core/upstream-errors.ts";
@@ -44,6 +45,121 @@ describe("traits and defaults", () => {
     expect(baseUrlOf(KEY, null)).toBe("https://generativelanguage.googleapis.com");
     expect(baseUrlOf("{}", null)).toBe("https://aiplatform.googleapis.com");
     expect(baseUrlOf("{}", "us-central1")).toBe("https://us-central1-aiplatform.googleapis.com");
+  });
+});
+
+/** Google's own server, as an API key is used with. */
+const google = (given: Parameters<typeof anUpstream>[0] = {}) =>
+  gemini(anUpstream({ baseUrl: baseUrlOf(KEY, null), credential: KEY, ...given }));
+
+describe("callbacks", () => {
+  const URL_OF_OURS = "https://gateway.example/v1/callbacks/t";
+  const webhookOf = async (provider: ReturnType<typeof gemini>, callbackUrl: string | null) => {
+    stub.reply(200, { id: ID });
+    await provider.submit(aJob({}, { callbackUrl }), signal);
+    const { body } = stub.calls.at(-1) ?? {};
+    return (body as { webhook_config?: unknown }).webhook_config;
+  };
+
+  it("are asked for where Google itself is, for one request", async () => {
+    expect(google().traits.callback).toBe(true);
+    expect(await webhookOf(google(), URL_OF_OURS)).toEqual({ uris: [URL_OF_OURS] });
+    expect(await webhookOf(google(), null)).toBeUndefined();
+    // A local run's: Google cannot reach it.
+    expect(await webhookOf(google(), "http://127.0.0.1:8787/t")).toBeUndefined();
+  });
+
+  it("are not asked for of others that speak the wire, nor on Vertex", async () => {
+    expect(developer.traits.callback).toBe(false);
+    expect(await webhookOf(developer, URL_OF_OURS)).toBeUndefined();
+    expect(google({ credential: aServiceAccount() }).traits.callback).toBe(false);
+  });
+
+  const TIME = Math.floor(Date.now() / 1000);
+  const KEYS = "https://generativelanguage.googleapis.com/.well-known/jwks.json";
+  const event = (id: string) => JSON.stringify({ type: "interaction.completed", version: "v1", data: { id } });
+  const ED25519 = { name: "Ed25519" };
+  const RSA = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) };
+  const aPair = async (algorithm: typeof ED25519 | typeof RSA) =>
+    (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as CryptoKeyPair;
+  const publicOf = async ({ publicKey }: CryptoKeyPair) => (await crypto.subtle.exportKey("jwk", publicKey)) as JsonWebKey;
+  const signatureOf = async ({ name }: { name: string }, { privateKey }: CryptoKeyPair, text: string) =>
+    new Uint8Array(await crypto.subtle.sign(name, privateKey, new TextEncoder().encode(text)));
+
+  const callbackOf = (body: string, signature: string, time = TIME) => ({
+    headers: new Headers({ "webhook-id": "msg_1", "webhook-timestamp": String(time), "webhook-signature": signature }),
+    body,
+  });
+  /** As it arrives. */
+  const v1a = async (pair: CryptoKeyPair, { body = event(ID), time = TIME } = {}) =>
+    callbackOf(body, `v1a,${base64(await signatureOf(ED25519, pair, `msg_1.${time}.${body}`))}`, time);
+  /** As the guide says. */
+  const jwt = async (pair: CryptoKeyPair, given: object = {}, head: object = { alg: "RS256", kid: "k1" }, time = TIME) => {
+    const claims = { data: { id: ID }, exp: TIME + 60, ...given };
+    const text = [head, claims].map((part) => base64url(new TextEncoder().encode(JSON.stringify(part)))).join(".");
+    return callbackOf("{}", `${text}.${base64url(await signatureOf(RSA, pair, text))}`, time);
+  };
+  const judge = async (callback: ReturnType<typeof callbackOf>, keys: readonly object[], by = google()) => {
+    stub.reply(200, { keys });
+    return by.isGenuine?.(callback, operation, signal);
+  };
+
+  it("are believed if they are signed by a key that Google publishes, whichever way, and asked for without ours", async () => {
+    const [ed25519, rsa] = [await aPair(ED25519), await aPair(RSA)];
+    const keys = [await publicOf(await aPair(ED25519)), await publicOf(rsa), await publicOf(ed25519)];
+    expect(await judge(await v1a(ed25519), keys)).toBe(true);
+    expect(await judge(await jwt(rsa), keys)).toBe(true);
+    expect(await judge(await v1a(ed25519, { body: event(`interactions/${ID}`) }), keys)).toBe(true);
+    expect(stub.calls.map(({ url, headers }) => [url, [...headers]])).toEqual([
+      [KEYS, []],
+      [KEYS, []],
+      [KEYS, []],
+    ]);
+  });
+
+  it("are not believed of another signer, or changed", async () => {
+    const [ed25519, rsa] = [await aPair(ED25519), await aPair(RSA)];
+    const keys = [await publicOf(ed25519), await publicOf(rsa)];
+    const provider = google();
+    expect(await judge(await v1a(await aPair(ED25519)), keys, provider)).toBe(false);
+    const genuine = async (callback: ReturnType<typeof callbackOf>) => provider.isGenuine?.(callback, operation, signal);
+    expect(await genuine(await jwt(await aPair(RSA)))).toBe(false);
+    expect(await genuine({ ...(await v1a(ed25519)), body: `${event(ID)} ` })).toBe(false);
+    const moved = await v1a(ed25519);
+    moved.headers.set("webhook-id", "msg_2");
+    expect(await genuine(moved)).toBe(false);
+    const later = await v1a(ed25519);
+    later.headers.set("webhook-timestamp", String(TIME + 1));
+    expect(await genuine(later)).toBe(false);
+    expect([await genuine(await v1a(ed25519)), await genuine(await jwt(rsa))]).toEqual([true, true]);
+    expect(stub.calls).toHaveLength(1);
+  });
+
+  it("are not worth asking for keys where they are old, about another interaction, or not signed", async () => {
+    const [ed25519, rsa] = [await aPair(ED25519), await aPair(RSA)];
+    const provider = google();
+    const none = callbackOf(event(ID), "");
+    const callbacks = [
+      await v1a(ed25519, { time: TIME - 301 }),
+      await v1a(ed25519, { body: event("v1_another") }),
+      await v1a(ed25519, { body: "[]" }),
+      await jwt(rsa, {}, { alg: "RS256" }, TIME - 301),
+      await jwt(rsa, { exp: TIME - 1 }),
+      await jwt(rsa, { exp: undefined }),
+      await jwt(rsa, { data: { id: "v1_another" } }),
+      await jwt(rsa, { data: undefined }),
+      await jwt(rsa, {}, { alg: "none" }),
+      await jwt(rsa, {}, { alg: "HS256" }),
+      none,
+      ...["v1a,", "v1a,AAAA", `v1,${"A".repeat(86)}==`, `v1a,${"!".repeat(88)}`, "a.b.c", "..", `v1a,${"A".repeat(88)}`].map(
+        (each) => callbackOf(event(ID), each),
+      ),
+      { headers: new Headers(), body: event(ID) },
+    ];
+    for (const [index, callback] of callbacks.entries()) {
+      expect(await provider.isGenuine?.(callback, operation, signal), `the callback ${index}`).toBe(false);
+    }
+    expect(stub.calls).toEqual([]);
   });
 });
 

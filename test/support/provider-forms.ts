@@ -36,8 +36,11 @@ export interface Form {
   swallowJobs(): void;
   /** Nothing of that any more. */
   behave(): void;
-  /** Of a provider that calls back: ends its job `id`. */
   readonly queue: QueueEmulator | null;
+  /** Of a provider that calls back: ends its job `id`, and tells. */
+  readonly finish: ((id: string) => Promise<unknown>) | null;
+  /** Where it was asked to call. */
+  callbackUrls(): string[];
   /** Dies, with all of its connections. */
   close(): Promise<void>;
   /** Comes back where it was, with its jobs. */
@@ -50,6 +53,9 @@ type Start = () => Promise<Form>;
 /** More than anybody asks. */
 const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
 const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
+
+/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
+const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 /** What every form can be told to do. `held`: the wire's instruction for a job that is not done; null: none is, until it is told to. */
 function moods(script: Script, held: string | null): Pick<Form, "holdJobs" | "swallowJobs" | "behave"> {
@@ -90,7 +96,8 @@ async function google(
 ): Promise<Form> {
   const script: Script = {};
   const apiKey = `AIza-secret-of-${name}`;
-  const emulator = await startGoogleEmulator({ ...HAPPENS, script, apiKey, publicKey: PUBLIC_KEY });
+  const calls = kind === "gemini" && form === "key";
+  const emulator = await startGoogleEmulator({ ...(calls ? UNTIL_TOLD : HAPPENS), script, apiKey, publicKey: PUBLIC_KEY });
   return {
     name,
     model,
@@ -98,6 +105,11 @@ async function google(
     upstreamModel,
     settings,
     queue: null,
+    finish: calls ? async (id) => emulator.finish(id) : null,
+    callbackUrls: () =>
+      emulator
+        .requests("create")
+        .flatMap(({ body }) => (body as { webhook_config?: { uris: string[] } }).webhook_config?.uris ?? []),
     baseUrl: emulator.url,
     credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
     jobs: () => emulator.jobs(),
@@ -117,9 +129,6 @@ function googleIds(emulator: GoogleEmulator): string[] {
     return (operationName ?? path).split("/").at(-1) ?? "";
   });
 }
-
-/** It is done when it says so: without a callback it would be asked again in ten seconds only. */
-const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 async function fal(): Promise<Form> {
   const script: Script = {};
@@ -148,6 +157,14 @@ function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
     ...moods(script, null),
     queue: emulator,
+    finish: async (id: string) => emulator.finish(id),
+    callbackUrls: () =>
+      emulator
+        .requests()
+        .filter(({ call }) => call === "create")
+        .flatMap(
+          ({ path, body }) => new URL(path, emulator.url).searchParams.get("fal_webhook") ?? (body?.["webhook"] as string) ?? [],
+        ),
     close: async () => emulator.close(),
     reopen: async () => emulator.reopen(),
   };
@@ -198,6 +215,8 @@ function plain(emulator: Plain, script: Script, id: RegExp, failure: string, run
     refuseJobs: () => void Object.assign(script, { create: always("return-400") }),
     ...moods(script, `status:${running}`),
     queue: null,
+    finish: null,
+    callbackUrls: () => [],
     close: async () => emulator.close(),
     reopen: async () => emulator.reopen(),
   };
@@ -241,5 +260,5 @@ export async function nextJob(form: Form, known: Set<string>): Promise<string> {
 
 /** Ends that job, where its provider says so. */
 export async function finishNext(form: Form, finished: Set<string>): Promise<void> {
-  if (form.queue !== null) await form.queue.finish(await nextJob(form, finished));
+  if (form.finish !== null) await form.finish(await nextJob(form, finished));
 }

@@ -278,3 +278,34 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
     expect(there[0]?.headers).not.toHaveProperty("authorization");
   });
 });
+
+describe("callbacks", () => {
+  const callbackUrl = "https://gateway.example/v1/callbacks/t";
+
+  it("are asked for as Google's own client does", async () => {
+    const { emulator, submit } = await start("developer");
+    await submit(aJob({}, { model: MODEL.developer, callbackUrl }));
+    const params = { ...paramsOf("developer"), webhook_config: { uris: [callbackUrl] } };
+    await clientOf("developer", emulator.url).interactions.create(params, { maxRetries: 0 });
+    const [ours, theirs] = emulator.requests("create").map(({ body }) => body);
+    expect(ours).toEqual(theirs);
+  });
+
+  it("come to this machine when it is done, and are believed of this interaction only", async () => {
+    const { emulator, provider, submit, signal } = await start("developer", { pollsBeforeDone: 1_000 });
+    const receiver = await emulate();
+    const job = aJob({}, { model: MODEL.developer, callbackUrl: `${receiver.url}/v1/callbacks/t` });
+    const [operation, other] = [await submit(job), await submit()];
+    const { id } = operation as { id: string };
+    expect(receiver.requests()).toEqual([]);
+    const { headers, body } = await emulator.finish(id);
+    expect(receiver.requests()).toMatchObject([{ method: "POST", path: "/v1/callbacks/t", body: { data: { id } } }]);
+    const callback = { headers: new Headers(headers), body };
+    expect(await provider.isGenuine?.(callback, operation, signal())).toBe(true);
+    expect(await provider.isGenuine?.(callback, other, signal())).toBe(false);
+    expect(await provider.isGenuine?.({ ...callback, body: `${body} ` }, operation, signal())).toBe(false);
+    expect(await provider.poll(operation, signal())).toMatchObject({ status: "succeeded" });
+    // Its keys are asked for without ours.
+    expect(emulator.requests("keys").map(({ headers: sent }) => sent["x-goog-api-key"])).toEqual([undefined]);
+  });
+});

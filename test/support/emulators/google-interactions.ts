@@ -22,6 +22,9 @@ export function refuseInteraction(body: Record<string, unknown>, isVertex: boole
     return `the task ${task} does not fit the input`;
   if (images.some(({ data, mime_type: type }) => typeof data !== "string" || typeof type !== "string"))
     return "an image needs its data";
+  const { uris = [] } = (body["webhook_config"] ?? {}) as { uris?: readonly string[] };
+  // Loopback is this emulator's own concession.
+  if (!uris.every((uri) => /^(https:|http:\/\/127\.0\.0\.1[:/])/.test(uri))) return "webhook_config.uris must be HTTPS";
   return parts.some(({ type, text }) => type === "text" && typeof text === "string") ? null : "a text is required";
 }
 

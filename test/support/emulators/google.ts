@@ -1,6 +1,6 @@
 // Google on loopback: sign-in, Veo and Omni in both of their forms, files and buckets. It misbehaves as told: one entry of a script a
 // call, then it behaves again. What the wires answer is in google-veo.ts and google-interactions.ts.
-import { createVerify } from "node:crypto";
+import { createVerify, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,8 @@ import { fileOf, valueOf, type EmulatedJob, type Instruction, type JobView } fro
 import { operationOf, refuseVeo } from "./google-veo.ts";
 import { startMortalServer } from "./mortal-server.ts";
 
-export type Call = "token" | "create" | "query" | "cancel" | "download";
+/** `keys`: what callbacks are signed with. */
+export type Call = "token" | "create" | "query" | "cancel" | "download" | "keys";
 /** Per call an instruction, or several that are to hold together. */
 export type Script = Partial<Record<Call, readonly (Instruction | readonly Instruction[])[]>>;
 
@@ -44,12 +45,19 @@ export interface GoogleEmulator {
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
   requests(call?: Call): readonly SeenRequest[];
+  /** Ends an interaction, and tells who wants to know: what was sent, whether or not anybody listens. */
+  finish(id: string): Promise<SentCallback>;
   /** Makes every token that was given out worth nothing. */
   revokeTokens(): void;
   /** Dies: nobody listens any more, and every connection breaks off. */
   close(): Promise<void>;
   /** Comes back where it was, with its jobs. */
   reopen(): Promise<void>;
+}
+
+export interface SentCallback {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
@@ -59,6 +67,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
   const video = options.video ?? (await readFile(CLIP));
   const jobs = new Map<string, EmulatedJob>();
   const requests: SeenRequest[] = [];
+  const keys = generateKeyPairSync("ed25519");
   let tokens: string[] = [];
   let url = "";
 
@@ -82,6 +91,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     const location = valueOf(told, "redirect:");
     if (location !== null) return void response.writeHead(302, { location }).end();
     if (call === "token") return signIn(body, response, told);
+    if (call === "keys") return sendJson(response, 200, { keys: [{ ...keys.publicKey.export({ format: "jwk" }), kid: "k1" }] });
     if (!isLetIn(target.pathname, headers)) {
       return sendError(
         response,
@@ -178,10 +188,23 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     void answer(request, response).catch(() => response.destroy());
   });
   url = server.url;
+
+  async function finish(id: string): Promise<SentCallback> {
+    const job = jobs.get(id);
+    if (job === undefined) throw new Error(`no such interaction: ${id}`);
+    job.polls = pollsBeforeDone + 1;
+    const { uris = [] } = (job.body["webhook_config"] ?? {}) as { uris?: readonly string[] };
+    const callback = signedCallback(id, keys.privateKey);
+    // Nobody listens: it would be sent again, and is not missed here.
+    for (const uri of uris) await fetch(uri, { method: "POST", ...callback }).catch(() => undefined);
+    return callback;
+  }
+
   return {
     url,
     jobs: () => jobs.size,
     requests: (call) => requests.filter((seen) => call === undefined || seen.call === call),
+    finish,
     revokeTokens: () => void (tokens = []),
     close: server.close,
     reopen: server.reopen,
@@ -193,8 +216,24 @@ interface Reply {
   readonly body: object;
 }
 
+/** As it arrives at those that `webhook_config` names: not the JWT of the guide, but Standard Webhooks' v1a. */
+function signedCallback(id: string, key: KeyObject): SentCallback {
+  const body = JSON.stringify({
+    type: "interaction.completed",
+    version: "v1",
+    timestamp: new Date().toISOString(),
+    data: { id },
+  });
+  const message = `msg_${crypto.randomUUID()}`;
+  const time = String(Math.floor(Date.now() / 1000));
+  const signature = sign(null, Buffer.from(`${message}.${time}.${body}`), key).toString("base64");
+  const own = { "webhook-id": message, "webhook-timestamp": time, "webhook-signature": `v1a,${signature}` };
+  return { headers: { "content-type": "application/json", ...own }, body };
+}
+
 function callOf(method: string, path: string): SeenRequest["call"] {
   if (method === "GET") {
+    if (path === "/.well-known/jwks.json") return "keys";
     if (/\/interactions\/|\/operations\//.test(path)) return "query";
     return /^\/storage\/v1\/b\/|\/files\//.test(path) ? "download" : "other";
   }
