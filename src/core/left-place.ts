@@ -1,5 +1,6 @@
 // The place at a provider that a task has left, and what came of it there: the provider's health hears of it once.
 import { tookMs } from "./poll-schedule.ts";
+import { isRouteTrouble } from "./upstream-errors.ts";
 import { lastAttempt, type AttemptReason, type Task } from "./task.ts";
 
 export interface LeftPlace {
@@ -32,8 +33,7 @@ export function leftPlace(before: Task, after: Task, now: number): LeftPlace | n
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
   if (attempt.outcome === "refused") {
-    const { reason } = attempt;
-    return { ...place, reason: reason === "forbidden" || reason === "model_unavailable" ? reason : null, durationMs: null };
+    return { ...place, reason: isRouteTrouble(attempt.reason) ? attempt.reason : null, durationMs: null };
   }
   const ending = after.status === "settling" && after.outcome.kind === "failed" ? after.outcome.reason : null;
   return { ...place, reason: attempt.reason ?? ending, durationMs: null };
