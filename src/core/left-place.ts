@@ -1,6 +1,7 @@
 // The place at a provider that a task has left, and what came of it there: the provider's health hears of it once.
 import { tookMs } from "./poll-schedule.ts";
 import { lastAttempt, type Attempt, type AttemptReason, type Task } from "./task.ts";
+import { isRouteTrouble } from "./upstream-errors.ts";
 
 export interface LeftPlace {
   readonly provider: string;
@@ -32,8 +33,7 @@ export function leftPlace(before: Task, after: Task, now: number): LeftPlace | n
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
   if (attempt.outcome === "refused") {
-    const { reason } = attempt;
-    return { ...place, reason: reason === "forbidden" || reason === "model_unavailable" ? reason : null, durationMs: null };
+    return { ...place, reason: isRouteTrouble(attempt.reason) ? attempt.reason : null, durationMs: null };
   }
   // What went wrong before it was called, it knows nothing of.
   if (attempt.outcome === "unsent") return { ...place, reason: "cancelled", durationMs: null };

@@ -7,6 +7,7 @@ import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } 
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
 import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
+import { isRouteTrouble } from "./upstream-errors.ts";
 import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
@@ -240,7 +241,7 @@ function refusalNote({ by, reason }: { readonly by: RefusedBy; readonly reason: 
 function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
   const { reason = null } = failed ?? {};
-  return reason === "forbidden" || reason === "model_unavailable" ? "upstream_rejected" : (reason as FailureCode | null);
+  return isRouteTrouble(reason) ? "upstream_rejected" : (reason as FailureCode | null);
 }
 
 function without(waits: readonly Wait[], provider: string): readonly Wait[] {

@@ -27,6 +27,10 @@ export type RefusedBy = "task" | "route" | "model" | "key";
 /** What a provider has against a route, whichever task asks. */
 export type RouteTrouble = "model_unavailable" | "forbidden";
 
+export function isRouteTrouble(reason: string | null | undefined): reason is RouteTrouble {
+  return reason === "model_unavailable" || reason === "forbidden";
+}
+
 /** The provider cleanly said no. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";

@@ -131,10 +131,15 @@ export async function submit(
       };
     }
     if (error instanceof RefusedError) {
-      return { event: { type: "submit_refused", by: error.by, reason: error.reason }, note: error.reason };
+      return { event: { type: "submit_refused", by: error.by, reason: error.reason }, note: noteOf(error) };
     }
     return { event: { type: "submit_unknown", repeatable: provider.traits.idempotentCreate }, note: nameOf(error) };
   }
+}
+
+function noteOf({ by, reason }: RefusedError): string {
+  if (by === "model") return "model_unavailable";
+  return by === "key" ? "forbidden" : reason;
 }
 
 function refused(by: RefusedBy, note: string): Performed {

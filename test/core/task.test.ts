@@ -1207,6 +1207,25 @@ describe("a place at a provider", () => {
     expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
   });
 
+  it("is tried after one without the model, which is not asked again; a key that met a 403 waits, and another of its keys may serve", () => {
+    const submitting = aTask({ status: "submitting" });
+    const refusedBy = (by: "model" | "key") => {
+      const queued = after(submitting, { type: "submit_refused", by, reason: "upstream_rejected" }, T0);
+      return expectStatus(queued, "queued");
+    };
+    const noModel = refusedBy("model");
+    expect(leftPlace(submitting, noModel, T0)).toMatchObject({ reason: "model_unavailable" });
+    expect(begin(noModel, T0 + MINUTE, [aRoute(), aRoute({ provider: "beta", priority: 2 })]).effect).toMatchObject({
+      kind: "submit",
+      attempt: { provider: "beta" },
+    });
+    expectFailing(begin(noModel, T0 + MINUTE, ROUTES).task, "upstream_rejected");
+    const forbidden = refusedBy("key");
+    expect(leftPlace(submitting, forbidden, T0)).toMatchObject({ reason: "forbidden" });
+    const twoKeys = [aRoute({ credentials: [...aRoute().credentials, "ALPHA_KEY_2"] })];
+    expect(begin(forbidden, T0 + 2 * SECOND, twoKeys).effect).toMatchObject({ attempt: { credential: "ALPHA_KEY_2" } });
+  });
+
   it("is left with what came of it", () => {
     const running = aTask({ status: "running" });
     const place = { provider: "alpha", credential: "ALPHA_KEY", model: "alpha-veo3", retryAt: null };
