@@ -68,6 +68,8 @@ export function outcomeOf(reason: AttemptReason | null): CallOutcome {
     case "rate_limited":
     case "unauthorized":
     case "out_of_credit":
+    case "forbidden":
+    case "model_unavailable":
     case "queue_timeout":
       return "silent";
   }

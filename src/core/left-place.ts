@@ -1,7 +1,18 @@
 // The places at providers that a task has left: what came of it there is on the task until the provider's health has heard of it, so
 // that no crash, deploy or outage keeps a place from others, up to the time at which it is free again by itself.
 import { tookMs } from "./poll-schedule.ts";
-import { lastAttempt, type AttemptReason, type Common, type LeftPlace, type Place, type QueuedTask, type Task } from "./task.ts";
+import {
+  lastAttempt,
+  type AttemptReason,
+  type Common,
+  type LeftPlace,
+  type Place,
+  type QueuedTask,
+  type RunningTask,
+  type Task,
+  type Attempt,
+} from "./task.ts";
+import { isRouteTrouble } from "./upstream-errors.ts";
 
 /** A task must have ended by then; a place that nobody gave back is free again. */
 const PLACE_GRACE_MS = 15 * 60_000;
@@ -27,17 +38,28 @@ export function withoutPlaces(task: Task, ending: AttemptReason | null, now: num
 
 /** The same, but for one that it has elsewhere: it goes on there. */
 export function withoutUsedPlace(task: Task, ending: AttemptReason | null, now: number): Pick<Common, "places" | "left"> {
-  const places = task.places.filter((place) => !isUsed(task, place));
-  const used = withoutPlaces({ ...task, places: task.places.filter((place) => isUsed(task, place)) }, ending, now);
-  return { places, left: used.left };
+  return withoutSome(task, (place) => isUsed(task, place), ending, now);
 }
 
-/** Without those that are of no use to a task that goes to `provider`. */
-export function withoutOtherPlaces(task: QueuedTask, provider: string, now: number): QueuedTask {
-  const others = task.places.filter((place) => place.provider !== provider);
-  if (others.length === 0) return task;
-  const { left } = withoutPlaces({ ...task, places: others }, "cancelled", now);
-  return { ...task, places: task.places.filter((place) => place.provider === provider), left };
+/** Without the one that it has not used there. */
+export function withoutPlaceAt(task: Task, provider: string, now: number): Pick<Common, "places" | "left"> {
+  return withoutSome(task, (place) => place.provider === provider, "cancelled", now);
+}
+
+/** Without those that are of no use to a task that goes to `provider`, or wants to. */
+export function withoutOtherPlaces<Asking extends QueuedTask | RunningTask>(task: Asking, provider: string, now: number): Asking {
+  const isOther = (place: Place): boolean => place.provider !== provider && !isUsed(task, place);
+  return task.places.some(isOther) ? { ...task, ...withoutSome(task, isOther, "cancelled", now) } : task;
+}
+
+function withoutSome(
+  task: Task,
+  isLeft: (place: Place) => boolean,
+  ending: AttemptReason | null,
+  now: number,
+): Pick<Common, "places" | "left"> {
+  const { left } = withoutPlaces({ ...task, places: task.places.filter(isLeft) }, ending, now);
+  return { places: task.places.filter((place) => !isLeft(place)), left };
 }
 
 function isUsed(task: Task, { provider }: Place): boolean {
@@ -66,7 +88,22 @@ function endOf(task: Task, ending: AttemptReason | null, now: number): End {
     return { ...end, reason: null, durationMs: tookMs(attempt.latency, attempt.hinted, foundMs, task.id) };
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
-  return { ...end, reason: attempt.outcome === "refused" ? null : (attempt.reason ?? ending) };
+  if (attempt.outcome === "refused") return { ...end, reason: isRouteTrouble(attempt.reason) ? attempt.reason : null };
+  // What went wrong before it was called, it knows nothing of.
+  if (attempt.outcome === "unsent") return { ...end, reason: "cancelled" };
+  const reason = attempt.reason ?? ending;
+  return reason === "timeout" && attempt.outcome !== "failed" ? { ...end, ...waitedOut(attempt, now) } : { ...end, reason };
+}
+
+/**
+ * What it says of a provider that we waited no longer. Short of what nearly all take there, nothing: the task came late. Else it takes
+ * at least as long, and is counted so: percentiles of those alone that were waited for would fall with each one given up.
+ */
+function waitedOut({ startedAt, latency }: Attempt, now: number): Pick<LeftPlace, "reason" | "durationMs"> {
+  const p95 = latency.quantiles?.at(-1);
+  const stayMs = Math.max(now - startedAt, 0);
+  if (p95 === undefined) return { reason: "timeout", durationMs: null };
+  return stayMs < p95 ? { reason: "queue_timeout", durationMs: null } : { reason: "timeout", durationMs: stayMs };
 }
 
 /** Of the places that were left, those to be told of now. */

@@ -16,7 +16,7 @@ import {
 } from "./slots.ts";
 import type { AttemptReason } from "./task.ts";
 
-export const HEALTH_SCHEMA = 1;
+export const HEALTH_SCHEMA = 2;
 
 /** A credential that is left alone for a while. */
 export interface Rest {
@@ -31,6 +31,10 @@ export interface Health {
   readonly breaker: Breaker;
   /** By credential. */
   readonly resting: Readonly<Record<string, Rest>>;
+  /** By credential: it may have been refused, or only what a task of this tenant's brought with it. */
+  readonly doubts: Readonly<Record<string, { readonly tenant: string; readonly until: number }>>;
+  /** By the provider's name for the model, which it does not have (any more): until when nobody asks for it. */
+  readonly missing: Readonly<Record<string, number>>;
   readonly turnover: Turnover;
   /** By the provider's name for the model. */
   readonly durations: Readonly<Record<string, Durations>>;
@@ -41,6 +45,8 @@ export const UNKNOWN_HEALTH: Health = {
   isHeld: false,
   breaker: closedBreaker(0),
   resting: {},
+  doubts: {},
+  missing: {},
   turnover: NO_TURNOVER,
   durations: {},
 };
@@ -49,6 +55,7 @@ export interface PlaceAsk {
   readonly task: string;
   readonly stay: number;
   readonly tenant: string;
+  readonly model: string;
   readonly credentials: readonly string[];
   readonly since: number;
   readonly until: number;
@@ -71,6 +78,10 @@ export type Answer =
 const HOLD_LOOK_MS = 60_000;
 /** Until an operator has paid or put a new key, or for so long. */
 const SPENT_MS = 5 * 60_000;
+/** For how long a doubt about a credential waits for another tenant to meet the same. */
+const DOUBT_MS = 10 * 60_000;
+/** Until the provider has the model again, or the operator another name for it. */
+const MISSING_MS = 5 * 60_000;
 /** For a provider that is too busy and does not say for how long, and at most for one that does. */
 const BUSY_MS = 5_000;
 const BUSY_CAP_MS = 5 * 60_000;
@@ -98,6 +109,8 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });
 
   if (health.isHeld) return refused(now + HOLD_LOOK_MS * (1 + jitterOf(ask.task)));
+  const goneUntil = health.missing[ask.model] ?? now;
+  if (goneUntil > now) return refused(goneUntil + jitterOf(ask.task) * SPREAD_MS);
   const ready = ask.credentials.map((credential) => readyAt(health.resting[credential], credential, leases, now));
   const good = ask.credentials.filter((_, index) => (ready[index] ?? now) <= now);
   if (good.length === 0) return refused(Math.min(...ready) + jitterOf(ask.task) * SPREAD_MS);
@@ -122,7 +135,7 @@ function readyAt(rest: Rest | undefined, credential: string, leases: readonly He
 export function afterStay(health: Health, lease: HeldLease, end: PlaceEnd, now: number): Health {
   const { credential, model, reason, durationMs } = end;
   const resting = Object.fromEntries(Object.entries(health.resting).filter(([, { until }]) => until + CAUTIOUS_MS > now));
-  const rest = restAfter(end, now);
+  const { rest, doubts } = judged(health, lease, end, now);
   const known = health.durations[model] ?? [];
   const { [model]: _, ...otherModels } = health.durations;
   const models = Object.entries(otherModels).slice(1 - MODELS_REMEMBERED);
@@ -130,6 +143,8 @@ export function afterStay(health: Health, lease: HeldLease, end: PlaceEnd, now: 
     ...health,
     breaker: afterCall(health.breaker, outcomeOf(reason), lease.grantedAt, now),
     resting: rest === null ? resting : { ...resting, [credential]: longer(resting[credential], rest) },
+    doubts,
+    missing: stillMissing(health, end, now),
     turnover: withEnded(health.turnover, lease, now),
     durations:
       durationMs === null ? health.durations : Object.fromEntries([...models, [model, withDuration(known, durationMs)] as const]),
@@ -142,7 +157,7 @@ export function held(health: Health): Health {
 
 /** By an operator, who has seen to what was wrong: nothing is held against it any more, nor what was under way then. */
 export function letGo(health: Health, now: number): Health {
-  return { ...health, isHeld: false, breaker: closedBreaker(now), resting: {} };
+  return { ...health, isHeld: false, breaker: closedBreaker(now), resting: {}, doubts: {}, missing: {} };
 }
 
 /** What the end of a stay says about the credential it was made with; null: nothing. */
@@ -156,6 +171,30 @@ function restAfter({ reason, retryAt }: PlaceEnd, now: number): Rest | null {
     default:
       return null;
   }
+}
+
+/**
+ * What the end says of the credential, in the light of what is known of it. A clear no that may be meant for the credential counts when
+ * a second tenant has met it: so that none can take it away from the others, with a prompt that some filter answers so.
+ */
+function judged(
+  { doubts: known }: Health,
+  { tenant }: HeldLease,
+  end: PlaceEnd,
+  now: number,
+): { readonly rest: Rest | null; readonly doubts: Health["doubts"] } {
+  const { credential, reason, durationMs } = end;
+  const { [credential]: mine, ...others } = Object.fromEntries(Object.entries(known).filter(([, { until }]) => until > now));
+  const withMine = mine === undefined ? others : { ...others, [credential]: mine };
+  if (reason !== "forbidden") return { rest: restAfter(end, now), doubts: durationMs === null ? withMine : others };
+  if (mine === undefined) return { rest: null, doubts: { ...others, [credential]: { tenant, until: now + DOUBT_MS } } };
+  if (mine.tenant === tenant) return { rest: null, doubts: withMine };
+  return { rest: { why: "unauthorized", until: now + SPENT_MS }, doubts: others };
+}
+
+function stillMissing({ missing }: Health, { model, reason, durationMs }: PlaceEnd, now: number): Health["missing"] {
+  const others = Object.entries(missing).filter(([name, until]) => until > now && (name !== model || durationMs === null));
+  return Object.fromEntries(reason === "model_unavailable" ? [...others, [model, now + MISSING_MS]] : others);
 }
 
 function longer(before: Rest | undefined, rest: Rest): Rest {

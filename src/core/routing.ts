@@ -83,7 +83,8 @@ function isWanted({ provider, tags }: Route, { route: { fallback, only }, attemp
 function isSpent(route: Route, task: Routed): boolean {
   const mine = attemptsOn(route, task);
   const hard = mine.filter(({ outcome }) => outcome === "refused").length;
-  return hard >= REFUSALS_A_ROUTE || mine.some(({ outcome }) => outcome === "failed" || outcome === "abandoned");
+  if (hard >= REFUSALS_A_ROUTE || mine.some(({ reason }) => reason === "model_unavailable")) return true;
+  return mine.some(({ outcome }) => outcome === "failed" || outcome === "abandoned");
 }
 
 /** Each credential has waits of its own; the route is ready when the first of them is. */

@@ -40,7 +40,7 @@ function stepAt(task: Task, now: number): number {
     case "storing":
       return task.notBefore;
     case "submitting":
-      return pollAt(task, now);
+      return task.repeat === null ? pollAt(task, now) : Math.min(task.repeat.notBefore, Math.max(task.deadlineAt, now));
     case "running":
       // What its tenant wants is not put off by anything that its provider says.
       if (task.cancel === "asked") return now;

@@ -3,20 +3,34 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
-import { placeAt, stillToTell, withoutPlaces } from "./left-place.ts";
-import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
+import { placeAt, stillToTell, withoutPlaceAt, withoutPlaces } from "./left-place.ts";
+import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { askAgainAt, backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, NO_HINT, requeued } from "./task.ts";
-import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
-import type { RetryableCode } from "./upstream-errors.ts";
+import type {
+  Lease,
+  PreparedImage,
+  QueuedTask,
+  RunningTask,
+  StoredVideo,
+  StoringTask,
+  SubmittingTask,
+  Task,
+  Upload,
+  Wait,
+} from "./task.ts";
+import { isRouteTrouble } from "./upstream-errors.ts";
+import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
 export type TaskEvent =
   | { type: "submitted"; operation: Json; prompt: string | null }
-  /** The provider cleanly said no. `busy`: it may say yes later. `route`: another route may say yes. `task`: nobody will. */
+  /** The provider cleanly said no. `busy`: it may say yes later. `task`: nobody will. Else another route may say yes. */
   | { type: "submit_refused"; by: "busy"; reason: RetryableCode; retryAfterMs: number | null }
-  | { type: "submit_refused"; by: "route" | "task"; reason: FailureCode }
+  | { type: "submit_refused"; by: RefusedBy; reason: FailureCode }
   /** `repeatable`: the provider takes a second submit under the same reference for the same. */
   | { type: "submit_unknown"; repeatable: boolean }
+  /** It came to nothing on our side, before the provider was called. */
+  | { type: "submit_unsent" }
   | { type: "prepared"; images: readonly PreparedImage[] }
   | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
   /** It may pass: an image's server is not to be had, or our own store is not. */
@@ -29,7 +43,7 @@ export type TaskEvent =
   | { type: "poll_missing" }
   | { type: "succeeded"; source: Json }
   | { type: "spoiled"; reason: "upstream_invalid_result" | "upstream_asset_expired" }
-  | { type: "provider_failed"; reason: FailureCode }
+  | { type: "provider_failed"; by: "task" | "route"; reason: FailureCode }
   | { type: "part_stored"; upload: Upload }
   | { type: "stored"; video: StoredVideo }
   | { type: "store_failed"; retryAfterMs: number | null }
@@ -65,6 +79,10 @@ export const MAX_INLINED_BYTES = 15 * 1024 * 1024;
 const IMAGE_TRIES = 3;
 /** Waits as after so many failures: 16 s. */
 const STORE_MISS = 4;
+/** A key that may have been refused, not only the request that came with it, is left alone by its task for so long. */
+const FORBIDDEN_MS = 60_000;
+/** Before another provider is asked again whose health could not be asked, for a job that is overdue where it is. */
+const LEASE_MISSED_MS = 15_000;
 /** A provider that stops a job needs a moment for it. */
 const AFTER_CANCEL_MS = 2_000;
 
@@ -85,10 +103,12 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: 0,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
         ...NO_HINT,
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
+      if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
         const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
@@ -97,7 +117,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         const places = withoutPlaces({ ...task, attempts }, event.reason, now);
         return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
-      const attempts = closeAttempt(task, "refused", { reason: event.reason });
+      const attempts = closeAttempt(task, "refused", refusalNote(event, now));
       if (event.by === "task") return failing({ ...task, attempts }, event.reason, now);
       const places = withoutPlaces({ ...task, attempts }, event.reason, now);
       return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + NEXT_ROUTE_MS, event.reason);
@@ -105,7 +125,15 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
       if (task.status !== "submitting" || event.repeatable) return task;
-      return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+      return ambiguous(task, now);
+    case "submit_unsent": {
+      // A repetition that was not sent leaves open what became of the submit before it.
+      if (task.status !== "submitting" || task.repeat !== null) return task;
+      const failures = task.attempts.filter(({ outcome }) => outcome === "unsent").length + 1;
+      const attempts = closeAttempt(task, "unsent");
+      const places = withoutPlaces({ ...task, attempts }, "internal_error", now);
+      return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + backedOff(task, failures), lastReasonOf(task));
+    }
     case "prepared":
       if (task.status !== "queued") return task;
       if (event.images.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_INLINED_BYTES) return failing(task, "image_invalid", now);
@@ -121,33 +149,42 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       return { ...task, imageMisses, notBefore: now + backedOff(task, imageMisses) };
     }
     case "leased": {
-      const { provider } = event.lease;
-      if (task.status !== "queued" || placeAt(task, provider) === null) return task;
-      const places = task.places.map((place) => (place.provider === provider ? { ...place, lease: event.lease } : place));
-      return { ...task, places, leaseMisses: 0, waits: without(task.waits, provider) };
+      const { lease } = event;
+      const { provider } = lease;
+      if (!isAsking(task, provider)) return task;
+      const places = task.places.map((place) => (place.provider === provider ? { ...place, lease } : place));
+      if (task.status === "queued") return { ...task, places, leaseMisses: 0, waits: without(task.waits, provider) };
+      if (task.elsewhere === null || task.cancel !== "unasked") return { ...task, ...withoutPlaceAt(task, provider, now) };
+      // Only now that another has room for it is the job given up that was taking too long.
+      return handedOn({ ...task, places }, "abandoned", "timeout", now);
     }
     case "lease_refused": {
-      const { provider } = event.wait;
-      if (task.status !== "queued" || placeAt(task, provider) === null) return task;
-      const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return {
-        ...task,
-        places: without(task.places, provider),
-        leaseMisses: 0,
-        waits: [...without(task.waits, provider), { ...event.wait, until }],
-      };
+      const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
+      if (!isAsking(task, wait.provider)) return task;
+      const refused = { ...task, places: without(task.places, wait.provider) };
+      if (refused.status === "queued")
+        return { ...refused, leaseMisses: 0, waits: [...without(refused.waits, wait.provider), wait] };
+      return refused.elsewhere === null ? refused : { ...refused, elsewhere: [...without(refused.elsewhere, wait.provider), wait] };
     }
     case "lease_missed": {
-      if (task.status !== "queued" || placeAt(task, event.provider) === null) return task;
-      const missed = { ...task, leaseMisses: task.leaseMisses + 1 };
-      return { ...missed, notBefore: askAgainAt(missed, now) };
+      const { provider } = event;
+      if (!isAsking(task, provider)) return task;
+      if (task.status === "queued") {
+        const missed = { ...task, leaseMisses: task.leaseMisses + 1 };
+        return { ...missed, notBefore: askAgainAt(missed, now) };
+      }
+      // It goes on where it is, and does not go anywhere without a place.
+      const missed = { ...task, ...withoutPlaceAt(task, provider, now) };
+      const wait = { provider, until: now + LEASE_MISSED_MS, position: null };
+      return missed.elsewhere === null ? missed : { ...missed, elsewhere: [...without(missed.elsewhere, provider), wait] };
     }
     case "still_running": {
       if (task.status !== "running") return task;
       if (task.lastPoll) return failing(task, "timeout", now);
       const wait = retryAfter(event.retryAfterMs);
-      if (wait === null && task.misses === 0) return task;
-      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait };
+      const elsewhere = isOverdue(task, now) ? (task.elsewhere ?? []) : null;
+      if (wait === null && task.misses === 0 && task.elsewhere === elsewhere) return task;
+      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait, elsewhere };
     }
     case "poll_missing": {
       if (task.status !== "running") return task;
@@ -167,7 +204,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "spoiled": {
       if (task.status !== "running" && task.status !== "storing") return task;
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, event.reason, now);
+      if (task.spoiled >= SPOILED_ALLOWED || now >= task.deadlineAt) return givenUp(task, { by: "route", ...event }, now);
       const { operation, spoiled } = task;
       const wait = backedOff(task, spoiled + 1);
       return {
@@ -177,6 +214,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: spoiled + 1,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
         ...NO_HINT,
         notBefore: now + wait,
       };
@@ -184,7 +222,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "provider_failed":
       // No other provider is to begin what its tenant wants stopped.
       if (task.status === "running" && task.cancel !== "unasked") return failing(task, "cancelled", now);
-      return task.status === "running" || task.status === "storing" ? givenUp(task, event.reason, now) : task;
+      return task.status === "running" || task.status === "storing" ? givenUp(task, event, now) : task;
     case "part_stored":
       return task.status === "storing" ? { ...task, upload: event.upload } : task;
     case "stored":
@@ -235,18 +273,48 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
   }
 }
 
-/** What another provider may do better. A job that is lost is none of them: its provider may still be at it. */
-const PROVIDERS_FAULT: readonly FailureCode[] = ["upstream_rejected", "upstream_invalid_result", "upstream_asset_expired"];
+/** Whether it asks that provider for a place, to go there or to go on there. */
+function isAsking(task: Task, provider: string): task is QueuedTask | RunningTask {
+  if (placeAt(task, provider) === null) return false;
+  return task.status === "queued" || (task.status === "running" && lastAttempt(task).provider !== provider);
+}
 
-/** The provider has failed: another may try, unless the reason is the task's own or there is no time left. */
-function givenUp(task: RunningTask | StoringTask, reason: FailureCode, now: number): Task {
-  const goesOn = PROVIDERS_FAULT.includes(reason) && task.route.fallback && now < task.deadlineAt;
-  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+/** Whether a job takes so much longer than its like that another provider may take over. */
+function isOverdue(task: RunningTask, now: number): boolean {
+  const { overdueAt } = lastAttempt(task);
+  return overdueAt !== null && now >= overdueAt && task.route.fallback && task.cancel === "unasked";
+}
+
+/** A no to the repetition says nothing of the job that may have been begun before. "Not now": it is asked once more, as the same one. */
+function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "submit_refused" }>, now: number): Task {
+  if (event.by !== "busy") return ambiguous(task, now);
+  const named = now + (retryAfter(event.retryAfterMs) ?? 0);
+  return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
+}
+
+/**
+ * The provider has failed: another may try, unless the fault is the task's own or there is no time left. That it took too long, as it
+ * says itself, is the route's. That it was stopped there, and not by us, is the task's: somebody at the operator's account wanted that.
+ */
+function givenUp(
+  task: RunningTask | StoringTask,
+  { by, reason }: { readonly by: "task" | "route"; readonly reason: FailureCode },
+  now: number,
+): Task {
+  const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
+  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now, "failed");
+}
+
+/** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */
+function refusalNote({ by, reason }: { readonly by: RefusedBy; readonly reason: FailureCode }, now: number) {
+  if (by === "key") return { reason: "forbidden", retryAt: now + FORBIDDEN_MS } as const;
+  return { reason: by === "model" ? "model_unavailable" : reason } as const;
 }
 
 function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
-  return (failed?.reason ?? null) as FailureCode | null;
+  const { reason = null } = failed ?? {};
+  return isRouteTrouble(reason) ? "upstream_rejected" : (reason as FailureCode | null);
 }
 
 function without<Of extends { readonly provider: string }>(these: readonly Of[], provider: string): readonly Of[] {

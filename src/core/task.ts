@@ -5,10 +5,11 @@ import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
-import type { RetryableCode } from "./upstream-errors.ts";
+import type { ImageType } from "./reference-image.ts";
+import type { RetryableCode, RouteTrouble } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
-export const TASK_SCHEMA = 3;
+export const TASK_SCHEMA = 4;
 
 export interface TaskSpec {
   readonly id: string;
@@ -41,10 +42,12 @@ export interface TaskSpec {
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Why an attempt came to nothing: a task's failure, or what is the matter with the provider or the operator's account there. */
-export type AttemptReason = FailureCode | RetryableCode;
+export type AttemptReason = FailureCode | RetryableCode | RouteTrouble;
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
+  /** 1 for the task's first, and never given twice, however many attempts are forgotten: what a provider was told stands for this one. */
+  readonly number: number;
   readonly provider: string;
   /** The name of the secret that it was made with: whatever follows is asked with the same. */
   readonly credential: string;
@@ -59,11 +62,9 @@ export interface Attempt {
   readonly costCents: number | null;
   /** Where the route asked to be left alone: until when. */
   readonly retryAt?: number;
-  /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
-  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
+  /** `unsent`: its provider has heard nothing of it. `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
+  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unsent" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
-  /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
-  readonly number?: number;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */
@@ -112,7 +113,7 @@ export interface LeftPlace {
   readonly model: string;
   /** What is the matter; null: nothing, the provider did its part. */
   readonly reason: AttemptReason | null;
-  /** Of a completed generation. */
+  /** Of a completed generation, or at least so long, of one that we gave up; null: it says nothing of how long they take. */
   readonly durationMs: number | null;
   /** When a busy provider wants to be asked again; null: it did not say. */
   readonly retryAt: number | null;
@@ -124,7 +125,7 @@ export interface LeftPlace {
 /** A reference image that was fetched for a wire that inlines. */
 export interface PreparedImage {
   readonly bytes: number;
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  readonly mimeType: ImageType;
 }
 
 export interface StoredVideo {
@@ -196,11 +197,23 @@ export type QueuedTask = Common & {
   readonly imageMisses: number;
   readonly lastReason: FailureCode | null;
 };
-export type SubmittingTask = Common & { readonly status: "submitting" };
-/** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
+/**
+ * `repeat`: not null once an answer was lost, so that the provider may have the job already, and only its yes says what became of it.
+ * `notBefore`: when it is asked again, with the same attempt.
+ */
+export type SubmittingTask = Common & { readonly status: "submitting"; readonly repeat: { readonly notBefore: number } | null };
+/**
+ * `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. `elsewhere`: not null once it was found
+ * running still when it was overdue, so that another provider may take over: which ones are not asked for a while.
+ */
 export type RunningTask = Common &
   Watching &
-  Hinted & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
+  Hinted & {
+    readonly status: "running";
+    readonly lastPoll: boolean;
+    readonly cancel: "unasked" | "asked" | "passed_on";
+    readonly elsewhere: readonly Wait[] | null;
+  };
 export type StoringTask = Common &
   Watching & {
     readonly status: "storing";
@@ -291,7 +304,7 @@ export function costCentsOf(orphans: readonly Orphan[]): number | null {
 
 /** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
 export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
-  return attempts.at(-1)?.number ?? attempts.length;
+  return attempts.at(-1)?.number ?? 0;
 }
 
 export function lastAttempt(task: Task): Attempt {

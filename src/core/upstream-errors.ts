@@ -18,10 +18,23 @@ export class RetryableError extends Error {
   }
 }
 
-/** The provider cleanly said no. `by`: this route only (another may serve it), or the task itself (nobody will). */
+/**
+ * Whose no it is: the `task`'s (nobody will make it), or this `route`'s, so that another may serve it. Of a route, that may be because
+ * it has no such `model` (any more), or perhaps because of the `key`: one request alone cannot tell that from a dislike of the request.
+ */
+export type RefusedBy = "task" | "route" | "model" | "key";
+
+/** What a provider has against a route, whichever task asks. */
+export type RouteTrouble = "model_unavailable" | "forbidden";
+
+export function isRouteTrouble(reason: string | null | undefined): reason is RouteTrouble {
+  return reason === "model_unavailable" || reason === "forbidden";
+}
+
+/** The provider cleanly said no. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
-  readonly by: "route" | "task";
+  readonly by: RefusedBy;
   readonly reason: FailureCode;
 
   constructor(by: RefusedError["by"], reason: FailureCode) {

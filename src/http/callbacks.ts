@@ -2,10 +2,10 @@
 import { CALLBACK_PATH } from "../service/callbacks.ts";
 import type { App, Services } from "./context.ts";
 import { answer, notFound } from "./errors.ts";
-import { readBytes } from "./json-body.ts";
+import { BODY_LIMITS, readBytes, type BodyLimits } from "./json-body.ts";
 
 /** Providers tell of a job and where its video is. */
-const MAX_BYTES = 64 * 1024;
+const LIMITS: BodyLimits = { ...BODY_LIMITS, maxBytes: 64 * 1024 };
 
 export function mountCallbacks(app: App, { callbacks }: Services): void {
   app.post(`${CALLBACK_PATH}/:token{[A-Za-z0-9_-]{40,400}}`, async (c) => {
@@ -14,7 +14,7 @@ export function mountCallbacks(app: App, { callbacks }: Services): void {
     if (attempt === null) return answer(c, notFound);
     if (!(await callbacks.admits(attempt))) return c.json({ received: true });
     // As it came, because its signature is over its bytes.
-    const body = await readBytes(c.req.raw.body, MAX_BYTES);
+    const body = await readBytes(c.req.raw.body, LIMITS);
     if (!body.ok) return answer(c, body.error);
     await callbacks.receive(attempt, { headers: c.req.raw.headers, body: new TextDecoder().decode(body.value) });
     return c.json({ received: true });

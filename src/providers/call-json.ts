@@ -2,7 +2,8 @@
 import { ConnectionError, discard, quietFetch } from "../net/guarded-fetch.ts";
 import type { Json } from "../core/json.ts";
 
-const MAX_REPLY_BYTES = 1024 * 1024;
+/** Of one that carries no video. */
+export const MAX_REPLY_BYTES = 1024 * 1024;
 
 export interface JsonCall {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";

@@ -3,14 +3,18 @@ import { z } from "zod";
 import { fromHex, hex } from "../core/encoding.ts";
 import { sha256 } from "../core/hmac.ts";
 import type { Json } from "../core/json.ts";
-import { catalogue, type ModelName } from "../core/models.ts";
+import type { ModelName } from "../core/models.ts";
 import { RefusedError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { isProblem } from "./borrowed-wire.ts";
 import { isFresh, jsonIn } from "./callback-signature.ts";
-import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { endedBadly, foldStatus } from "./fold-status.ts";
+import { imageRoles, type ImageRoles } from "./image-roles.ts";
+import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 import { keysUrlOf, publishedKeys, type SignedByPublished } from "./published-keys.ts";
+import { lenient, link, pathId, text } from "./reply-parts.ts";
 
 export const BASE_URL = "https://queue.fal.run";
 const KEYS_URL = "https://rest.fal.ai/.well-known/jwks.json";
@@ -31,23 +35,17 @@ export const MODELS: Readonly<Record<ModelName, string>> = {
   "veo3.1-fast": "fal-ai/veo3.1/fast",
 };
 
-const MAX_WORDS = 2_000;
 const MAX_DETAILS = 20;
-const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
-/** Dots alone would lead out of the path that the id is put into. */
-const requestId = lenient(z.string().max(255).regex(/[^.]/));
+const requestId = pathId(255);
 const operationSchema = z.object({ id: z.string(), app: z.string() });
 const sourceSchema = z.object({ url: z.string() });
 const createReply = z.looseObject({ request_id: requestId });
 const statusReply = z.looseObject({ status: lenient(z.string()), error: text, error_type: text });
-const resultReply = z.looseObject({ video: lenient(z.looseObject({ url: lenient(z.string().trim().min(1).max(8_192)) })) });
+const resultReply = z.looseObject({ video: lenient(z.looseObject({ url: link })) });
 /** What a model says is a list, what the queue in front of it says is a text. */
 const modelError = z.looseObject({ detail: z.array(lenient(z.looseObject({ msg: text, type: text }))).min(1) });
 const queueError = z.looseObject({ detail: text, error: text, error_type: text });
 
-// Words that no list has mean running: a queue with a new one is at work, and the deadline decides.
-const ENDED = /^(completed|success|succeeded|done|ok)$/;
-const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
 const TIMED_OUT = /(generation|request|startup) timeout/;
 /** The model cannot do what was asked for, another may. */
 const NOT_BY_THIS_MODEL = /feature not supported/;
@@ -56,7 +54,6 @@ const NOT_YET = /still in progress|not (yet )?completed/;
 
 /** At least, unless the account has it otherwise. */
 const RETENTION_MS = 7 * 24 * 60 * 60_000;
-const CATALOGUE = catalogue();
 
 export function fal(upstream: Upstream): Provider {
   const { baseUrl, credential, honoursIdempotencyKey } = upstream;
@@ -71,7 +68,7 @@ export function fal(upstream: Upstream): Provider {
     if (job.callbackUrl !== null && isReachable) url.searchParams.set("fal_webhook", job.callbackUrl);
     const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(url.href, { method: "POST", headers, body: wireJob(job), signal });
-    if (!isSuccess(reply)) throw refusal(reply) ?? unclear("submit", reply);
+    if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
     const id = createReply.safeParse(reply.body).data?.request_id ?? raise(unclear("submit", reply));
     return { operation: { id, app: appOf(job.model) }, prompt: null };
   }
@@ -90,10 +87,10 @@ export function fal(upstream: Upstream): Provider {
     if (reply.status === 404 && reply.readable) return { status: "missing" };
     const { status, error, error_type } = (isSuccess(reply) ? statusReply.safeParse(reply.body).data : null) ?? {};
     if (status == null) throw unclear("poll", reply);
-    const word = status.trim().toLowerCase();
+    const state = foldStatus(status);
     const said = plain([error_type, error]);
-    if (FAILED.test(word)) return failure(said);
-    if (!ENDED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+    if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+    if (state !== "succeeded") return endedBadly(state, () => failure(said));
     const result = await callJson(url, { method: "GET", headers: ownHeaders, signal });
     return readResult(result, said) ?? raise(unclear("poll", result));
   }
@@ -119,10 +116,12 @@ export function fal(upstream: Upstream): Provider {
 }
 
 /** A model that is configured with its mode is taken at its word. */
-function endpointOf({ model, generation, images }: Job): string {
+function endpointOf(job: Job): string {
+  const { model, images } = job;
   if (images.length === 0 || model.endsWith("-to-video")) return model;
-  if (CATALOGUE[generation.model].imageRole === "components") return `${model}/reference-to-video`;
-  return images.length === 1 ? `${model}/image-to-video` : `${model}/first-last-frame-to-video`;
+  const { last, references } = imageRoles(job);
+  if (references.length > 0) return `${model}/reference-to-video`;
+  return last === null ? `${model}/image-to-video` : `${model}/first-last-frame-to-video`;
 }
 
 /** What requests are filed under: owner and app, of a workflow with its namespace, never the path within. */
@@ -133,7 +132,8 @@ function appOf(model: string): string {
 }
 
 /** Without an aspect ratio the model takes the first frame's, or 16:9. Nothing else is left to its defaults, which differ. */
-function wireJob({ model, prompt, generation, images }: Job): Json {
+function wireJob(job: Job): Json {
+  const { model, prompt, generation, images } = job;
   const { enhancePrompt, upsample, aspectRatio } = generation;
   // A prompt that we rewrote is not to be rewritten again.
   const rewrites = enhancePrompt && prompt === generation.prompt;
@@ -144,27 +144,23 @@ function wireJob({ model, prompt, generation, images }: Job): Json {
     ...(isVeo2 ? {} : { resolution: upsample ? "1080p" : "720p", auto_fix: rewrites }),
     ...(isVeo2 && images.length === 0 ? { enhance_prompt: rewrites } : {}),
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
-    ...wireImages(
-      CATALOGUE[generation.model].imageRole,
-      images.map(({ url }) => url),
-    ),
+    ...wireImages(imageRoles(job)),
   };
 }
 
-function wireImages(role: "frames" | "components" | null, urls: readonly string[]): Record<string, Json> {
-  const [first, last] = urls;
-  if (first === undefined) return {};
-  if (role === "components") return { image_urls: [...urls] };
-  return last === undefined ? { image_url: first } : { first_frame_url: first, last_frame_url: last };
+function wireImages({ first, last, references }: ImageRoles): Record<string, Json> {
+  if (references.length > 0) return { image_urls: references.map(({ url }) => url) };
+  if (first === null) return {};
+  return last === null ? { image_url: first.url } : { first_frame_url: first.url, last_frame_url: last.url };
 }
 
 /** Null: it cannot be told from a request that was taken. */
-function refusal(reply: JsonReply): Error | null {
-  // CDNs answer in JSON too, while what is behind them may have taken the request: problem documents are theirs.
-  const isCdn = reply.headers.get("content-type")?.includes("problem+json") === true;
-  const words = isCdn ? "" : errorWords(reply);
+function refusal(reply: JsonReply, prompt: string): Error | null {
+  const words = isProblem(reply) ? "" : errorWords(reply);
   if (reply.status === 422 && NOT_BY_THIS_MODEL.test(words)) return new RefusedError("route", "upstream_rejected");
-  return refusalOf(reply, words === "" ? null : words);
+  // All that its address names is the model.
+  const isModel = reply.status === 404 && words !== "" && !/image|file|url/.test(words);
+  return isModel ? new RefusedError("model", "upstream_rejected") : refusalOf(reply, words === "" ? null : words, prompt);
 }
 
 /** `said`: what the status had to say of an error. Null: it says nothing of the request. */
@@ -175,7 +171,7 @@ function readResult(reply: JsonReply, said: string): PollResult | null {
   if (url != null) return { status: "succeeded", source: { url } };
   const words = errorWords(reply);
   // The request failed, with that status: 5xx, too.
-  if (said !== "" || modelError.safeParse(reply.body).success) return failure(joined([said, words]));
+  if (said !== "" || modelError.safeParse(reply.body).success) return failure(joined([said, words]), reply.status);
   const down = outage(reply);
   if (down !== null) throw down;
   if (!reply.readable) return null;
@@ -184,9 +180,13 @@ function readResult(reply: JsonReply, said: string): PollResult | null {
   return NOT_YET.test(words) ? { status: "running" } : failure(words);
 }
 
-function failure(words: string): PollResult {
-  if (POLICY.test(words)) return { status: "failed", reason: "content_policy" };
-  return { status: "failed", reason: TIMED_OUT.test(words) ? "timeout" : "upstream_rejected" };
+/** `status`: of the result, where the request has failed with one. */
+function failure(words: string, status?: number): PollResult {
+  if (TIMED_OUT.test(words)) return { status: "failed", by: "route", reason: "timeout" };
+  const found = failureOf(words);
+  // The model has looked at what it was given, and cannot make anything of it; nobody could.
+  const isInvalid = status === 422 && found.by === "route" && !NOT_BY_THIS_MODEL.test(words);
+  return isInvalid ? { ...found, by: "task" } : found;
 }
 
 /** Empty: the reply is no error of fal's. */

@@ -5,21 +5,18 @@ import type { Json } from "../core/json.ts";
 import { MODEL_NAMES, type ModelName } from "../core/models.ts";
 import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { retryAfterMs } from "./call-json.ts";
-import {
-  errorOf,
-  googleAccount,
-  googleBaseUrl,
-  googleError,
-  googleRefusal,
-  isServiceAccount,
-  reasonToWait,
-  wordsOf,
-} from "./google-account.ts";
+import { foldStatus, endedBadly } from "./fold-status.ts";
+import { googleAccount, googleBaseUrl } from "./google-account.ts";
 import { googleCallbacks } from "./google-callback.ts";
+import { errorOf, googleError, googleFailure, googleRefusal, reasonToWait, wordsOf } from "./google-errors.ts";
+import { isServiceAccount } from "./google-sign-in.ts";
 import { base64 } from "./inline-video.ts";
-import { isSuccess, joined, lenient, POLICY, raise, unclear } from "./judge-reply.ts";
+import { isPolicy, isSuccess, raise, unclear } from "./judge-reply.ts";
+import { lenient, link } from "./reply-parts.ts";
 
 const DEFAULT_REGION = "global";
+/** An interaction that was just created may repeat the images that it was given. */
+const MAX_CREATED_BYTES = 64 * 1024 * 1024;
 
 /** In the Developer API. */
 export const MODELS = everyModel("gemini-omni-1.2-flash");
@@ -48,7 +45,7 @@ const created = z.looseObject({ id: interactionId, status });
 const content = z.looseObject({
   type: lenient(z.string()),
   mime_type: lenient(z.string()),
-  uri: lenient(z.string().trim().min(1).max(8_192)),
+  uri: link,
   data: lenient(z.string().min(1)),
   text: lenient(z.string()),
 });
@@ -66,9 +63,6 @@ const interaction = z.looseObject({
 type Interaction = z.infer<typeof interaction>;
 type Content = z.infer<typeof content>;
 
-// Others, and words that no list has, mean running: the deadline decides.
-const SUCCEEDED = /^(completed|succeeded)$/;
-const FAILED = /^(failed|cancell?ed|incomplete|budget_exceeded|requires_action|expired)$/;
 const OVER = /already|completed|finished|terminal|not (in progress|running|cancell?able|be cancell?ed)/;
 
 /** `upstream.baseUrl` is without the API's version. */
@@ -86,8 +80,14 @@ export function gemini(upstream: Upstream): Provider {
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const headers = honoursIdempotencyKey ? { "idempotency-key": job.reference } : {};
-    const reply = await account.call(interactions, { method: "POST", headers, body: wireJob(job), signal });
-    if (!isSuccess(reply)) throw googleRefusal(reply) ?? unclear("submit", reply);
+    const reply = await account.call(interactions, {
+      method: "POST",
+      headers,
+      body: wireJob(job),
+      maxBytes: MAX_CREATED_BYTES,
+      signal,
+    });
+    if (!isSuccess(reply)) throw googleRefusal(reply, job.prompt) ?? unclear("submit", reply);
     const id = created.safeParse(reply.body).data?.id ?? raise(unclear("submit", reply));
     return { operation: { id }, prompt: null };
   }
@@ -107,8 +107,8 @@ export function gemini(upstream: Upstream): Provider {
   async function cancel(handle: Json, signal: AbortSignal): Promise<"stopping" | "too_late"> {
     const reply = await account.call(`${urlOf(operationSchema.parse(handle))}/cancel`, { method: "POST", signal });
     if (isSuccess(reply)) {
-      const word = wordOf(interaction.safeParse(reply.body).data);
-      return SUCCEEDED.test(word) || (FAILED.test(word) && !word.startsWith("cancel")) ? "too_late" : "stopping";
+      const state = foldStatus(interaction.safeParse(reply.body).data?.status ?? "");
+      return state === "running" || state === "cancelled" ? "stopping" : "too_late";
     }
     const later = reasonToWait(reply);
     if (later !== null) throw later;
@@ -171,20 +171,15 @@ function taskOf(model: ModelName, images: number): string {
   return model.endsWith("-components") ? "reference_to_video" : "image_to_video";
 }
 
-function wordOf(read: Interaction | undefined): string {
-  return (read?.status ?? "").trim().toLowerCase();
-}
-
 /** Null: it says nothing of the interaction. */
 function readInteraction(body: unknown, operation: { id: string }): PollResult | null {
   const read = interaction.safeParse(body).data;
   if (read?.status == null) return null;
-  const word = wordOf(read);
-  if (SUCCEEDED.test(word)) return readOutput(read, operation);
-  if (!FAILED.test(word)) return { status: "running" };
+  const state = foldStatus(read.status);
+  if (state === "succeeded") return readOutput(read, operation);
+  if (state === "running") return { status: "running" };
   const errors = [read.error, ...(read.errors ?? []), ...(read.steps ?? []).map((each) => each?.error)];
-  const isPolicy = POLICY.test(joined(errors.map(wordsOf)));
-  return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
+  return endedBadly(state, () => googleFailure(errors));
 }
 
 function readOutput({ steps }: Interaction, operation: { id: string }): PollResult {
@@ -202,9 +197,9 @@ function readOutput({ steps }: Interaction, operation: { id: string }): PollResu
       }
       explains ||= (part.text ?? "").trim() !== "";
     }
-    explains ||= POLICY.test(wordsOf(each.error));
+    explains ||= isPolicy(wordsOf(each.error));
   }
-  return explains ? { status: "failed", reason: "content_policy" } : { status: "empty" };
+  return explains ? { status: "failed", by: "task", reason: "content_policy" } : { status: "empty" };
 }
 
 function isVideo({ type, mime_type }: Content): boolean {

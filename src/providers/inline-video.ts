@@ -4,19 +4,23 @@ import { AssetGoneError, RefusedError, SourceError, UnclearReplyError } from "..
 import { ConnectionError, discard, quietFetch } from "../net/guarded-fetch.ts";
 import type { VideoSource } from "../ports.ts";
 import type { JsonCall, JsonReply } from "./call-json.ts";
+import { nextOf, piecesOf, QUOTE, type JsonPath, type Piece, type Pieces } from "./json-pieces.ts";
 import { accountError, outage } from "./judge-reply.ts";
 
 /** Stands for a text that is too long to be read for what it says. */
 export const CUT = "\0cut";
-/** Where in a JSON text a value is: members' names, and places in lists. */
-export type JsonPath = readonly (string | number)[];
-export type OutlinedCall = Omit<JsonCall, "form">;
+export interface OutlinedCall extends Omit<JsonCall, "form"> {
+  /** Of the whole reply; a longer one is not readable. */
+  readonly maxBytes?: number;
+}
+
+const CLOSING = new Uint8Array([QUOTE]);
+const ESCAPED_CUT = new TextEncoder().encode(JSON.stringify(CUT).slice(1, -1));
 
 const MAX_TEXT_BYTES = 16 * 1024;
 const MAX_OUTLINE_BYTES = 1024 * 1024;
 /** Of the whole reply, which is more of base64 than any video here is of bytes. */
 const MAX_REPLY_BYTES = 512 * 1024 * 1024;
-const MAX_DEPTH = 64;
 /** What is decoded at once: small pieces cost more than the decoding. A multiple of four. */
 const DECODED_CHARS = 64 * 1024;
 
@@ -28,7 +32,7 @@ export async function callOutlined(url: string, call: OutlinedCall): Promise<Jso
     await discard(response);
     return { status, headers, body: null, readable: false };
   }
-  return { status, headers, ...(await readOutline(response, call.signal)) };
+  return { status, headers, ...(await readOutline(response, call.signal, call.maxBytes)) };
 }
 
 /** Asks again for a reply and opens the base64 at `path` in it, which cannot be resumed. */
@@ -55,42 +59,59 @@ export async function openInline(
 }
 
 /** `response`'s JSON as `callJson` would read it, without its long texts. */
-export async function readOutline(response: Response, signal: AbortSignal): Promise<{ body: unknown; readable: boolean }> {
+export async function readOutline(
+  response: Response,
+  signal: AbortSignal,
+  maxBytes = MAX_REPLY_BYTES,
+): Promise<{ body: unknown; readable: boolean }> {
   if (response.body === null) return { body: null, readable: false };
-  const kept: Uint8Array[] = [];
-  const quote = new Uint8Array([QUOTE]);
-  let bytes = 0;
-  const keep = (part: Uint8Array): void => {
-    kept.push(part);
-    bytes += part.byteLength;
-  };
+  const outline = new Outline();
   /** Of the text that is being read: what came of it, and how much was kept before it. */
   let textBytes = 0;
   let before = 0;
   try {
-    for await (const { part, bytes: piece, isEnd } of piecesOf(response.body, signal, MAX_REPLY_BYTES)) {
-      if (part === "syntax") keep(piece);
+    for await (const { part, bytes, isEnd } of piecesOf(response.body, signal, maxBytes)) {
+      if (part === "syntax") outline.keep(bytes);
       else {
-        if (textBytes === 0) before = kept.length;
-        textBytes += piece.byteLength;
-        if (textBytes <= MAX_TEXT_BYTES) keep(piece);
+        if (textBytes === 0) before = outline.length;
+        textBytes += bytes.byteLength;
+        if (textBytes <= MAX_TEXT_BYTES) outline.keep(bytes);
         if (isEnd) {
           if (textBytes > MAX_TEXT_BYTES) {
-            for (const dropped of kept.splice(before)) bytes -= dropped.byteLength;
-            keep(ESCAPED_CUT);
+            outline.length = before;
+            outline.keep(ESCAPED_CUT);
           }
-          keep(quote);
+          outline.keep(CLOSING);
           textBytes = 0;
         }
       }
-      if (bytes > MAX_OUTLINE_BYTES) return { body: null, readable: false };
+      if (outline.length > MAX_OUTLINE_BYTES) return { body: null, readable: false };
     }
-    const decoder = new TextDecoder();
-    const text = kept.map((part) => decoder.decode(part, { stream: true })).join("");
-    return { body: JSON.parse(text + decoder.decode()), readable: true };
+    return { body: JSON.parse(outline.text()), readable: true };
   } catch (error) {
     if (error instanceof ConnectionError) throw error;
     return { body: null, readable: false };
+  }
+}
+
+/** What is kept of a reply, copied: a view of a chunk, however small, would keep all of the chunk. */
+class Outline {
+  length = 0;
+  #bytes = new Uint8Array(MAX_TEXT_BYTES);
+
+  keep(part: Uint8Array): void {
+    const needed = this.length + part.byteLength;
+    if (needed > this.#bytes.byteLength) {
+      const larger = new Uint8Array(Math.max(needed, 2 * this.#bytes.byteLength));
+      larger.set(this.#bytes.subarray(0, this.length));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(part, this.length);
+    this.length = needed;
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.#bytes.subarray(0, this.length));
   }
 }
 
@@ -114,135 +135,6 @@ async function send(url: string, { method, headers, body, signal }: OutlinedCall
 
 function unreadable(status: number): UnclearReplyError {
   return new UnclearReplyError(`the video's reply answered ${status}, and nothing that could be understood`);
-}
-
-interface Piece {
-  /** `key` and `text` come without their quotes; the opening one is syntax, the closing one is in no piece. */
-  readonly part: "syntax" | "key" | "text";
-  readonly bytes: Uint8Array;
-  /** The last of its key or text, which may come in many pieces, and in empty ones. */
-  readonly isEnd: boolean;
-  readonly path: JsonPath;
-}
-
-type Pieces = AsyncGenerator<Piece, void>;
-
-/** Ends the reply's connection when it is not read on. Throws ConnectionError, or SourceError where the reply is too long. */
-async function* piecesOf(body: ReadableStream<Uint8Array>, signal: AbortSignal, maxBytes: number): Pieces {
-  const walk = new JsonWalk();
-  const reader = body.getReader();
-  let bytes = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch((): never => {
-        throw new ConnectionError(signal);
-      });
-      if (done) return;
-      bytes += value.byteLength;
-      if (bytes > maxBytes) throw new SourceError("too_large");
-      yield* walk.pieces(value);
-    }
-  } finally {
-    void reader.cancel().catch(() => undefined);
-  }
-}
-
-async function nextOf(pieces: Pieces): Promise<Piece | null> {
-  const { done, value } = await pieces.next();
-  return done === true ? null : value;
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const ESCAPED_CUT = new TextEncoder().encode(JSON.stringify(CUT).slice(1, -1));
-
-interface Level {
-  readonly isList: boolean;
-  at: string | number;
-  /** Whether the next text is a member's name. */
-  beforeKey: boolean;
-}
-
-/** Follows JSON as it comes, as far as telling which text is where. What is no JSON is told apart by who parses what is left of it. */
-class JsonWalk {
-  readonly #levels: Level[] = [];
-  #inside: "syntax" | "key" | "text" = "syntax";
-  #isEscaped = false;
-  #key: Uint8Array[] = [];
-  #path: JsonPath = [];
-
-  *pieces(chunk: Uint8Array): Generator<Piece, void> {
-    for (let at = 0; at < chunk.length;) {
-      const part = this.#inside;
-      const end = part === "syntax" ? this.#passSyntax(chunk, at) : this.#passText(chunk, at);
-      const isEnd = end < chunk.length;
-      // The opening quote is syntax too.
-      const bytes = chunk.subarray(at, part === "syntax" && isEnd ? end + 1 : end);
-      if (part === "key") this.#readKey(bytes, isEnd);
-      yield { part, bytes, isEnd, path: this.#path };
-      if (isEnd) this.#cross(part);
-      at = end + 1;
-    }
-  }
-
-  /** The place of the quote that opens a text, or the chunk's length. */
-  #passSyntax(chunk: Uint8Array, from: number): number {
-    for (let at = from; at < chunk.length; at++) {
-      const level = this.#levels.at(-1);
-      switch (chunk[at]) {
-        case QUOTE:
-          return at;
-        case 0x7b: // {
-        case 0x5b: // [
-          if (this.#levels.length === MAX_DEPTH) throw new SourceError("too_large");
-          this.#levels.push(
-            chunk[at] === 0x5b ? { isList: true, at: 0, beforeKey: false } : { isList: false, at: "", beforeKey: true },
-          );
-          break;
-        case 0x7d: // }
-        case 0x5d: // ]
-          this.#levels.pop();
-          break;
-        case 0x2c: // ,
-          if (level?.isList === true) level.at = Number(level.at) + 1;
-          else if (level !== undefined) level.beforeKey = true;
-          break;
-        default:
-      }
-    }
-    return chunk.length;
-  }
-
-  /** The place of the quote that closes the text, or the chunk's length. */
-  #passText(chunk: Uint8Array, from: number): number {
-    for (let at = from; at < chunk.length; at++) {
-      if (this.#isEscaped) this.#isEscaped = false;
-      else if (chunk[at] === BACKSLASH) this.#isEscaped = true;
-      else if (chunk[at] === QUOTE) return at;
-    }
-    return chunk.length;
-  }
-
-  /** At a quote: from syntax into a text, or out of one. */
-  #cross(part: Piece["part"]): void {
-    const level = this.#levels.at(-1);
-    if (part !== "syntax") this.#inside = "syntax";
-    else if (level?.beforeKey === true) this.#inside = "key";
-    else {
-      this.#inside = "text";
-      this.#path = this.#levels.map(({ at }) => at);
-    }
-  }
-
-  #readKey(bytes: Uint8Array, isEnd: boolean): void {
-    // Longer ones lead to nothing that is looked for.
-    if (this.#key.length < 8) this.#key.push(bytes.slice(0, 256));
-    const level = this.#levels.at(-1);
-    if (!isEnd || level === undefined) return;
-    level.at = this.#key.map((part) => new TextDecoder().decode(part)).join("");
-    level.beforeKey = false;
-    this.#key = [];
-  }
 }
 
 function isSame(a: JsonPath, b: JsonPath): boolean {

@@ -1,5 +1,5 @@
 // Turns the URL that a provider names as its result into bytes, whole or from where a copy stopped.
-import { AssetGoneError, UnclearReplyError } from "../core/upstream-errors.ts";
+import { AssetGoneError, RefusedError, UnclearReplyError } from "../core/upstream-errors.ts";
 import { discard, guardedFetch } from "../net/guarded-fetch.ts";
 import { resultUrlJudge } from "../net/url-policy.ts";
 import type { ResumePoint, Upstream, VideoSource } from "../ports.ts";
@@ -25,6 +25,22 @@ export function resultOpener(
     if ([200, 403, 404, 410].includes(response.status)) throw new AssetGoneError();
     throw new UnclearReplyError(`download answered ${response.status}, and nothing that could be understood`);
   };
+}
+
+/** `url`, and where that has nothing (any more), or leads nowhere that we may go, `otherwise`. */
+export async function openEither(
+  open: OpenResult,
+  { url, otherwise }: { readonly url: string; readonly otherwise: string | null },
+  from: ResumePoint | null,
+  signal: AbortSignal,
+): Promise<VideoSource> {
+  try {
+    return await open(url, from, signal);
+  } catch (error) {
+    const isOver = error instanceof AssetGoneError || error instanceof RefusedError;
+    if (!isOver || otherwise === null) throw error;
+    return open(otherwise, from, signal);
+  }
 }
 
 /** Null: there is no video in it, or not the part of it that was asked for. */

@@ -3,36 +3,20 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { MODEL_NAMES, type ModelName } from "../core/models.ts";
-import { AssetGoneError, RefusedError } from "../core/upstream-errors.ts";
+import { RefusedError } from "../core/upstream-errors.ts";
 import type { Job, PollResult, Provider, ResumePoint, Submitted, Upstream, VideoSource } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
-import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
-import { resultOpener } from "./open-result.ts";
+import { errorWords, ownErrorWords, readMiss, said } from "./borrowed-wire.ts";
+import { endedBadly, foldStatus, statusWord } from "./fold-status.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { openEither, resultOpener } from "./open-result.ts";
+import { lenient, link, pathId, text } from "./reply-parts.ts";
 
 /** The wire fixes no names for models: until the operator says what the server calls them, they are called what we call them. */
 export const MODELS = Object.fromEntries(MODEL_NAMES.map((name) => [name, name])) as Readonly<Record<ModelName, string>>;
 
-const MAX_WORDS = 2_000;
-const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
-/** LiteLLM packs its routing into the id, so that it is long. Dots alone would lead out of the path that the id is put into. */
-const jobId = lenient(
-  z
-    .string()
-    .min(1)
-    .max(2_048)
-    .refine((id) => !/^\.+$/.test(id)),
-);
-const link = lenient(z.string().trim().min(1).max(8_192));
-/** The one that stands for any 4xx says nothing of whether it is about the request. */
-const kind = lenient(z.string().transform((value) => (value === "invalid_request_error" ? "" : value.slice(0, MAX_WORDS))));
-/** An error is a text, an object of texts, or a list of them. */
-const said = lenient(
-  z.union([
-    z.string().transform((value) => value.slice(0, MAX_WORDS)),
-    z.looseObject({ message: text, code: text, type: kind }).transform(({ message, code, type }) => joined([code, type, message])),
-    z.array(z.looseObject({ msg: text })).transform((items) => joined(items.map(({ msg }) => msg)).slice(0, MAX_WORDS)),
-  ]),
-);
+/** LiteLLM packs its routing into the id, so that it is long. */
+const jobId = pathId(2_048);
 
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string(), otherwise: z.string().nullable() });
@@ -50,14 +34,6 @@ const video = z.looseObject({
 });
 /** Task layers put the video into an envelope of their own. */
 const videoReply = video.extend({ data: lenient(video) });
-const errorReply = z.looseObject({ error: said, detail: said, code: text, message: text });
-
-// Words that no list has mean running: a server with a new one is at work, and the deadline decides.
-const SUCCEEDED = /^(completed|success|succeeded|done)$/;
-const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired|incomplete|budget_exceeded|requires_action)$/;
-const NO_SUCH_JOB =
-  /(task|video|job)\b.{0,300}\b(not exist|not found|no longer exist)|(no such|unknown|invalid) (task|video|job)\b/;
-
 // Both are what is charged by, and the wire's own defaults are 4 seconds of portrait.
 const SECONDS = "8";
 const SIZES = { "16:9": ["1280x720", "1792x1024"], "9:16": ["720x1280", "1024x1792"] } as const;
@@ -71,7 +47,7 @@ export function openaiStyle(upstream: Upstream): Provider {
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const headers = { ...ownHeaders, ...(upstream.honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(videos, { method: "POST", headers, form: wireJob(job), signal });
-    if (!isSuccess(reply)) throw refusalOf(reply, isOwnError(reply) ? errorWords(reply) : null) ?? unclear("submit", reply);
+    if (!isSuccess(reply)) throw refusalOf(reply, ownErrorWords(reply), job.prompt) ?? unclear("submit", reply);
     const { id, task_id, data } = videoReply.safeParse(reply.body).data ?? {};
     const known = id ?? task_id ?? data?.id ?? data?.task_id ?? raise(unclear("submit", reply));
     return { operation: { id: known }, prompt: null };
@@ -87,14 +63,7 @@ export function openaiStyle(upstream: Upstream): Provider {
 
   /** Servers differ in which of the two works: some name links that have expired or that only they can reach, some serve no content. */
   async function open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource> {
-    const { url, otherwise } = sourceSchema.parse(source);
-    try {
-      return await openResult(url, from, signal);
-    } catch (error) {
-      const isOver = error instanceof AssetGoneError || error instanceof RefusedError;
-      if (!isOver || otherwise === null) throw error;
-      return openResult(otherwise, from, signal);
-    }
+    return openEither(openResult, sourceSchema.parse(source), from, signal);
   }
 
   return {
@@ -122,46 +91,24 @@ function wireJob({ model, prompt, generation, images }: Job): FormData {
   return form;
 }
 
-/** Whether the server itself answers with an error, in one of the envelopes that are in use. */
-function isOwnError({ body, headers }: JsonReply): boolean {
-  // CDNs answer in JSON too, while what is behind them may have taken the request: problem documents are theirs.
-  if (headers.get("content-type")?.includes("problem+json") === true) return false;
-  const { error, detail, code, message } = errorReply.safeParse(body).data ?? {};
-  return Boolean(error) || Boolean(detail) || (Boolean(code) && message != null);
-}
-
-function errorWords({ body }: JsonReply): string {
-  const { error, detail, code, message } = errorReply.safeParse(body).data ?? {};
-  return folded([error, detail, code, message]);
-}
-
-/** A job that the server, in its own words, does not know. A proxy's page saying 404 is no news of the job. */
-function readMiss(reply: JsonReply): PollResult | null {
-  const misses = reply.status === 404 ? reply.readable : NO_SUCH_JOB.test(errorWords(reply));
-  return misses ? { status: "missing" } : null;
-}
-
 /** `own`: where the server has the job. Null: the reply says nothing of it. */
 function readVideo(reply: JsonReply, own: string): PollResult | null {
   const outer = videoReply.safeParse(reply.body).data;
   const job = outer?.status == null ? (outer?.data ?? outer) : outer;
   if (job?.status == null) return readMiss(reply);
-  const word = job.status
-    .trim()
-    .toLowerCase()
-    .replace(/[\s-]+/g, "_");
+  const word = statusWord(job.status);
   // Of a reply that names no job, "error" is the call's own status.
   if (word === "error" && (job.id ?? job.task_id) == null) return readMiss(reply);
-  if (SUCCEEDED.test(word)) {
+  const state = foldStatus(job.status);
+  if (state === "succeeded") {
     const content = `${own}/content`;
     const named = job.url ?? job.video_url ?? job.metadata?.url;
     const url = named == null ? null : (URL.parse(named, own)?.href ?? null);
     return { status: "succeeded", source: url === null ? { url: content, otherwise: null } : { url, otherwise: content } };
   }
-  if (!FAILED.test(word)) return { status: "running", retryAfterMs: pollAfterMs(reply.headers) };
+  if (state === "running") return { status: "running", retryAfterMs: pollAfterMs(reply.headers) };
   const { error, message, fail_reason } = job;
-  const isPolicy = POLICY.test(folded([error, message, fail_reason])) || POLICY.test(errorWords(reply));
-  return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
+  return endedBadly(state, () => failureOf(`${folded([error, message, fail_reason])} ${errorWords(reply)}`));
 }
 
 function pollAfterMs(headers: Headers): number | null {

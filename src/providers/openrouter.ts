@@ -4,13 +4,17 @@ import { z } from "zod";
 import { fromHex } from "../core/encoding.ts";
 import { verifyHmac } from "../core/hmac.ts";
 import type { Json } from "../core/json.ts";
-import { catalogue, type ModelName } from "../core/models.ts";
-import { AssetGoneError, RefusedError } from "../core/upstream-errors.ts";
-import type { Callback, Job, PollResult, Provider, ResumePoint, Submitted, Upstream, VideoSource } from "../ports.ts";
+import type { ModelName } from "../core/models.ts";
+import { RefusedError } from "../core/upstream-errors.ts";
+import type { Callback, Job, JobImage, PollResult, Provider, ResumePoint, Submitted, Upstream, VideoSource } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
+import { isProblem } from "./borrowed-wire.ts";
 import { isFresh, jsonIn } from "./callback-signature.ts";
-import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
-import { resultOpener } from "./open-result.ts";
+import { endedBadly, foldStatus } from "./fold-status.ts";
+import { imageRoles } from "./image-roles.ts";
+import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, says, unclear } from "./judge-reply.ts";
+import { openEither, resultOpener } from "./open-result.ts";
+import { lenient, link, pathId, text, words } from "./reply-parts.ts";
 
 export const BASE_URL = "https://openrouter.ai/api";
 
@@ -29,23 +33,13 @@ export const MODELS: Readonly<Record<ModelName, string>> = {
   "veo3.1-fast": "google/veo-3.1-fast",
 };
 
-const MAX_WORDS = 2_000;
-const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
-/** Dots alone would lead out of the path that the id is put into. */
-const jobId = lenient(
-  z
-    .string()
-    .min(1)
-    .max(255)
-    .refine((id) => !/^\.+$/.test(id)),
-);
-const link = lenient(z.string().trim().min(1).max(8_192));
+const jobId = pathId(255);
 /** Only the first of a job's videos is ours: one was asked for. */
 const links = lenient(z.array(z.unknown()).transform(([first]) => link.parse(first)));
 /** Of a job a text, of a call an object, which may carry the vendor's own words. */
 const said = lenient(
   z.union([
-    z.string().transform((value) => value.slice(0, MAX_WORDS)),
+    words,
     z
       .looseObject({
         message: text,
@@ -72,13 +66,9 @@ const callbackBody = z.looseObject({ data: z.looseObject({ id: jobId }) });
 /** Its header, whose order and further members are open. */
 const SIGNATURE = { time: /(?:^|,)\s*t=(\d{1,12})\s*(?:,|$)/, hash: /(?:^|,)\s*v1=([\da-f]{64})\s*(?:,|$)/ };
 
-// Words that no list has mean running: the set is documented as open, and the deadline decides.
-const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired|incomplete)$/;
-const SUCCEEDED = /^(completed|success|succeeded|done)$/;
 /** Its way of saying that it does not serve the model, under a 400. */
 const NO_SUCH_MODEL = /not a valid model/;
 
-const CATALOGUE = catalogue();
 // What it charges by, and vendors' defaults differ.
 const SECONDS = 8;
 
@@ -98,7 +88,7 @@ export function openrouter(upstream: Upstream): Provider {
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const headers = { ...ownHeaders, ...(upstream.honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(videos, { method: "POST", headers, body: wireJob(job), signal });
-    if (!isSuccess(reply)) throw refusal(reply) ?? unclear("submit", reply);
+    if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
     const { id, polling_url } = jobReply.safeParse(reply.body).data ?? {};
     return { operation: { id: id ?? raise(unclear("submit", reply)), pollingUrl: polling_url ?? null }, prompt: null };
   }
@@ -112,14 +102,9 @@ export function openrouter(upstream: Upstream): Provider {
     if (reply.status === 404 && reply.readable) return { status: "missing" };
     const job = isSuccess(reply) ? jobReply.safeParse(reply.body).data : null;
     if (job?.status == null) throw unclear("poll", reply);
-    const word = job.status
-      .trim()
-      .toLowerCase()
-      .replace(/[\s-]+/g, "_");
-    if (FAILED.test(word)) {
-      return { status: "failed", reason: POLICY.test(folded([job.error])) ? "content_policy" : "upstream_rejected" };
-    }
-    if (!SUCCEEDED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+    const state = foldStatus(job.status);
+    if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+    if (state !== "succeeded") return endedBadly(state, () => failureOf(folded([job.error])));
     const { unsigned_urls: unsigned, urls: signed } = job;
     if (unsigned == null)
       return signed == null ? { status: "empty" } : { status: "succeeded", source: { url: signed, otherwise: null } };
@@ -128,13 +113,7 @@ export function openrouter(upstream: Upstream): Provider {
 
   /** Its endpoint passes on what the vendor still has, its storage what it kept itself: one may be gone before the other. */
   async function open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource> {
-    const { url, otherwise } = sourceSchema.parse(source);
-    try {
-      return await openResult(url, from, signal);
-    } catch (error) {
-      if (!(error instanceof AssetGoneError) || otherwise === null) throw error;
-      return openResult(otherwise, from, signal);
-    }
+    return openEither(openResult, sourceSchema.parse(source), from, signal);
   }
 
   async function isGenuine(callback: Callback, operation: Json): Promise<boolean> {
@@ -159,33 +138,36 @@ export function openrouter(upstream: Upstream): Provider {
 }
 
 /** The wire has no word for rewriting prompts. */
-function wireJob({ model, prompt, generation, images, callbackUrl }: Job): Json {
+function wireJob(job: Job): Json {
+  const { model, prompt, generation, callbackUrl } = job;
   const { aspectRatio, upsample } = generation;
-  const parts = images.map(({ url }) => ({ type: "image_url", image_url: { url } }));
-  const areReferences = CATALOGUE[generation.model].imageRole === "components";
+  const { first, last, references } = imageRoles(job);
+  const frames = [wireFrame(first, "first_frame"), wireFrame(last, "last_frame")].flat();
   return {
     model,
     prompt,
     duration: SECONDS,
     resolution: upsample ? "1080p" : "720p",
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
-    ...(areReferences && parts.length > 0 ? { input_references: parts } : {}),
-    ...(!areReferences && parts.length > 0 ? { frame_images: framesOf(parts) } : {}),
+    ...(references.length > 0 ? { input_references: references.map(wireImage) } : {}),
+    ...(frames.length > 0 ? { frame_images: frames } : {}),
     // Others than https are refused, and with them the job.
     ...(callbackUrl?.startsWith("https:") === true ? { callback_url: callbackUrl } : {}),
   };
 }
 
-function framesOf(parts: readonly Record<string, Json>[]): Json {
-  return parts.map((part, index) => ({ ...part, frame_type: index === 0 ? "first_frame" : "last_frame" }));
+function wireImage({ url }: JobImage): Record<string, Json> {
+  return { type: "image_url", image_url: { url } };
+}
+
+function wireFrame(image: JobImage | null, type: "first_frame" | "last_frame"): Json[] {
+  return image === null ? [] : [{ ...wireImage(image), frame_type: type }];
 }
 
 /** Null: it cannot be told from a job that was started. */
-function refusal(reply: JsonReply): Error | null {
-  // CDNs answer in JSON too, while what is behind them may have taken the request: problem documents are theirs.
-  const isCdn = reply.headers.get("content-type")?.includes("problem+json") === true;
-  const error = isCdn ? null : jobReply.safeParse(reply.body).data?.error;
-  const words = error ? folded([error]) : null;
-  if (reply.status === 400 && words !== null && NO_SUCH_MODEL.test(words)) return new RefusedError("route", "upstream_rejected");
-  return refusalOf(reply, words);
+function refusal(reply: JsonReply, prompt: string): Error | null {
+  const error = isProblem(reply) ? null : jobReply.safeParse(reply.body).data?.error;
+  const own = error ? folded([error]) : null;
+  if (reply.status === 400 && says(own ?? "", NO_SUCH_MODEL, prompt)) return new RefusedError("model", "upstream_rejected");
+  return refusalOf(reply, own, prompt);
 }

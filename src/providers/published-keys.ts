@@ -3,7 +3,8 @@
 import { z } from "zod";
 import type { Upstream } from "../ports.ts";
 import { callJson } from "./call-json.ts";
-import { isSuccess, lenient } from "./judge-reply.ts";
+import { isSuccess } from "./judge-reply.ts";
+import { lenient } from "./reply-parts.ts";
 
 /** Providers allow a day; an hour is how long callbacks may go unheard after one changed its keys, and polls do not need them. */
 const KEYS_TTL_MS = 60 * 60_000;

@@ -1,13 +1,16 @@
 // Replicate's predictions. What they made is deleted an hour after they end, and then a finished one has nothing to fetch.
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
-import { catalogue, type ModelName } from "../core/models.ts";
-import { RetryableError } from "../core/upstream-errors.ts";
+import type { ModelName } from "../core/models.ts";
+import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { hasStandardSignature, jsonIn } from "./callback-signature.ts";
-import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { endedBadly, foldStatus } from "./fold-status.ts";
+import { imageRoles } from "./image-roles.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
+import { lenient, link, pathId, text } from "./reply-parts.ts";
 
 export const BASE_URL = "https://api.replicate.com";
 
@@ -26,11 +29,7 @@ export const MODELS: Readonly<Record<ModelName, string>> = {
   "veo3.1-fast": "google/veo-3.1-fast",
 };
 
-const MAX_WORDS = 2_000;
-const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
-/** Dots alone would lead out of the path that the id is put into. */
-const predictionId = lenient(z.string().max(255).regex(/[^.]/));
-const link = lenient(z.string().trim().min(1).max(8_192));
+const predictionId = pathId(255);
 
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
@@ -52,15 +51,11 @@ const cdnError = z.union([
   z.looseObject({ type: z.string().regex(/cloudflare/i) }),
 ]);
 
-// Words that no list has mean running: a server with a new one is at work, and the deadline decides.
-const SUCCEEDED = /^(succeeded|successful|success|completed|done)$/;
-const FAILED = /^(failed|failure|error|cancell?ed|aborted|expired)$/;
 /** What models say when they filter. */
 const FILTERED = /sensitive|polic(y|ies)|\be005\b/;
 const RESETS = /resets in ~?(\d+) ?s/;
 
 const RETENTION_MS = 60 * 60_000;
-const CATALOGUE = catalogue();
 
 /** `upstream.baseUrl` is without the /v1; models are "owner/name". */
 export function replicate(upstream: Upstream): Provider {
@@ -76,7 +71,7 @@ export function replicate(upstream: Upstream): Provider {
       job.callbackUrl !== null && isReachable ? { webhook: job.callbackUrl, webhook_events_filter: ["completed"] } : {};
     const body = { input: wireInput(job), ...webhook };
     const reply = await callJson(`${baseUrl}/v1/models/${job.model}/predictions`, { method: "POST", headers, body, signal });
-    if (!isSuccess(reply)) throw refusal(reply) ?? unclear("submit", reply);
+    if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
     const id = prediction.safeParse(reply.body).data?.id ?? raise(unclear("submit", reply));
     return { operation: { id }, prompt: null };
   }
@@ -100,8 +95,8 @@ export function replicate(upstream: Upstream): Provider {
     if (!reply.readable) throw unclear("cancel", reply);
     // It knows of none that runs, whatever became of it: polls tell.
     if (!isSuccess(reply)) return "too_late";
-    const word = wordOf(prediction.safeParse(reply.body).data?.status);
-    return SUCCEEDED.test(word) || word === "failed" ? "too_late" : "stopping";
+    const state = foldStatus(prediction.safeParse(reply.body).data?.status ?? "");
+    return state === "succeeded" || state === "failed" ? "too_late" : "stopping";
   }
 
   /** What it signs is the prediction. */
@@ -122,29 +117,30 @@ export function replicate(upstream: Upstream): Provider {
 }
 
 /** The wire has no word for rewriting prompts. */
-function wireInput({ prompt, generation, images }: Job): Json {
+function wireInput(job: Job): Json {
+  const { prompt, generation } = job;
   const { aspectRatio, upsample } = generation;
-  const urls = images.map(({ url }) => url);
-  const [first, last] = urls;
-  const areReferences = CATALOGUE[generation.model].imageRole === "components" && urls.length > 0;
+  const { first, last, references } = imageRoles(job);
   // References go with this shape only.
-  const shape = areReferences ? "16:9" : aspectRatio;
+  const shape = references.length > 0 ? "16:9" : aspectRatio;
   return {
     prompt,
     duration: 8,
     // Its own default is the dearer one.
     resolution: upsample ? "1080p" : "720p",
     ...(shape === null ? {} : { aspect_ratio: shape }),
-    ...(areReferences ? { reference_images: urls } : {}),
-    ...(!areReferences && first !== undefined ? { image: first } : {}),
-    ...(!areReferences && last !== undefined ? { last_frame: last } : {}),
+    ...(references.length > 0 ? { reference_images: references.map(({ url }) => url) } : {}),
+    ...(first === null ? {} : { image: first.url }),
+    ...(last === null ? {} : { last_frame: last.url }),
   };
 }
 
 /** Null: it cannot be told from a prediction that was started. */
-function refusal(reply: JsonReply): Error | null {
+function refusal(reply: JsonReply, prompt: string): Error | null {
   const words = errorWords(reply);
-  return throttled(reply) ?? refusalOf(reply, words === "" ? null : words);
+  // All that its address names is the model.
+  if (reply.status === 404 && words !== "") return new RefusedError("model", "upstream_rejected");
+  return throttled(reply) ?? refusalOf(reply, words === "" ? null : words, prompt);
 }
 
 /** When to come back is in the body, in a member or in the text. */
@@ -168,16 +164,13 @@ function readPrediction(reply: JsonReply): PollResult | null {
   const found = isSuccess(reply) ? prediction.safeParse(reply.body).data : null;
   if (found?.status == null) return null;
   const { status, output, error, data_removed } = found;
-  const word = wordOf(status);
-  if (FAILED.test(word)) {
-    const words = folded([error]);
-    const isPolicy = POLICY.test(words) || FILTERED.test(words);
-    return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
-  }
-  if (!SUCCEEDED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+  const state = foldStatus(status);
+  if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+  if (state !== "succeeded") return endedBadly(state, () => failure(folded([error])));
   return output == null || data_removed === true ? { status: "empty" } : { status: "succeeded", source: { url: output } };
 }
 
-function wordOf(status: string | null | undefined): string {
-  return joined([status]).trim().toLowerCase();
+function failure(words: string): PollResult {
+  const found = failureOf(words);
+  return FILTERED.test(words) ? { ...found, by: "task", reason: "content_policy" } : found;
 }

@@ -3,24 +3,15 @@ import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
-import { accountError, folded, isSuccess, joined, lenient, outage, POLICY, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { errorWords, ownErrorWords, readMiss, said } from "./borrowed-wire.ts";
+import { endedBadly, foldStatus, statusWord } from "./fold-status.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
+import { lenient, link, text } from "./reply-parts.ts";
 
 /** What resellers' links live for, usually. */
 const LINK_LIFE_MS = 24 * 60 * 60_000;
-const MAX_WORDS = 2_000;
-const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
 const jobId = lenient(z.string().min(1).max(255));
-const link = lenient(z.string().trim().min(1).max(8_192));
-/** An error is a text, an object of texts, or a list of them. */
-const said = lenient(
-  z.union([
-    z.string().transform((value) => value.slice(0, MAX_WORDS)),
-    z.looseObject({ message: text, code: text, type: text }).transform(({ message, code, type }) => joined([code, type, message])),
-    z.array(z.looseObject({ msg: text })).transform((items) => joined(items.map(({ msg }) => msg)).slice(0, MAX_WORDS)),
-  ]),
-);
-
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
 const made = z.looseObject({ id: jobId, task_id: jobId, enhanced_prompt: lenient(z.string().max(20_000)) });
@@ -38,16 +29,6 @@ const jobReply = z.looseObject({
   ),
 });
 const queryReply = jobReply.extend({ data: lenient(jobReply) });
-const errorReply = z.looseObject({ error: said, detail: said, code: text, message: text });
-
-// Words that no list has mean running: a server with a new one is at work, and the deadline decides.
-const SUCCEEDED = /^(completed|success|succeeded|done|video_upsampling_completed)$/;
-const FAILED =
-  /^(failed|failure|error|video_generation_failed|video_upsampling_failed|cancell?ed|aborted|expired|incomplete|budget_exceeded|requires_action)$/;
-
-const NO_SUCH_JOB =
-  /(task|video|job|record)\b.{0,300}\b(not exist|not found|no longer exist)|(no such|unknown|invalid) (task|video|job)\b/;
-
 /** `upstream.baseUrl` is without the /v1. Bought as sold: what it calls the models is what we call them. */
 export function seedStyle(upstream: Upstream): Provider {
   const { baseUrl } = upstream;
@@ -59,7 +40,7 @@ export function seedStyle(upstream: Upstream): Provider {
     const reply = await callJson(`${baseUrl}/v1/video/create`, { method: "POST", headers, body: wireJob(job), signal });
     const answer = isSuccess(reply)
       ? readCreated(reply.body)
-      : raise(refusalOf(reply, isOwnError(reply) ? errorWords(reply) : null) ?? unclear("submit", reply));
+      : raise(refusalOf(reply, ownErrorWords(reply), job.prompt) ?? unclear("submit", reply));
     return answer ?? raise(unclear("submit", reply));
   }
 
@@ -102,48 +83,26 @@ function readCreated(body: unknown): Submitted | null {
   return { operation: { id }, prompt: rewritten.trim() === "" ? null : rewritten };
 }
 
-/** Whether the provider itself answers with an error, in one of the envelopes that seed-style servers use. */
-function isOwnError({ body, headers }: JsonReply): boolean {
-  // CDNs answer in JSON too, while what is behind them may have taken the request: problem documents are theirs.
-  if (headers.get("content-type")?.includes("problem+json") === true) return false;
-  const { error, detail, code, message } = errorReply.safeParse(body).data ?? {};
-  return Boolean(error) || Boolean(detail) || (Boolean(code) && message != null);
-}
-
-function errorWords({ body }: JsonReply): string {
-  const { error, detail, code, message } = errorReply.safeParse(body).data ?? {};
-  return folded([error, detail, code, message]);
-}
-
-/** A job that the provider, in its own words, does not know. A proxy's page saying 404 is no news of the job. */
-function readMiss(reply: JsonReply): PollResult | null {
-  const misses = reply.status === 404 ? reply.readable : NO_SUCH_JOB.test(errorWords(reply));
-  return misses ? { status: "missing" } : null;
-}
-
 /** Null: it says nothing of the job. */
 function readJob(reply: JsonReply): PollResult | null {
   const outer = queryReply.safeParse(reply.body).data;
   const job = outer?.status == null ? (outer?.data ?? outer) : outer;
   if (job?.status == null) return readMiss(reply);
-  const word = job.status
-    .trim()
-    .toLowerCase()
-    .replace(/[\s-]+/g, "_");
+  const word = statusWord(job.status);
   // Of a reply that names no job, "error" is the call's own status.
   if (word === "error" && (job.id ?? job.task_id) == null) return readMiss(reply);
   const { detail } = job;
-  if (SUCCEEDED.test(word)) {
+  const state = foldStatus(job.status);
+  if (state === "succeeded") {
     // Error texts of earlier, internal attempts stay in the reply of a job that succeeded.
     const url = job.video_url ?? detail?.upsample_video_url ?? detail?.video_url;
     return url == null ? { status: "empty" } : { status: "succeeded", source: { url } };
   }
-  if (!FAILED.test(word)) return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
+  if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
   // The video is there, only not enlarged.
   const plain = word === "video_upsampling_failed" ? (job.video_url ?? detail?.video_url) : null;
   if (plain != null) return { status: "succeeded", source: { url: plain } };
   const { error, message, fail_reason } = job;
   const words = folded([error, message, fail_reason, detail?.error, detail?.error_message, detail?.video_generation_error]);
-  const isPolicy = POLICY.test(words) || POLICY.test(errorWords(reply));
-  return { status: "failed", reason: isPolicy ? "content_policy" : "upstream_rejected" };
+  return endedBadly(state, () => failureOf(`${words} ${errorWords(reply)}`));
 }

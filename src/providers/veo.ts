@@ -4,23 +4,15 @@ import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { ModelName } from "../core/models.ts";
 import type { Job, JobImage, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
-import { retryAfterMs } from "./call-json.ts";
-import {
-  errorOf,
-  googleAccount,
-  googleBaseUrl,
-  googleError,
-  googleRefusal,
-  isServiceAccount,
-  readServiceAccount,
-  reasonToWait,
-  saysNothing,
-  wordsOf,
-  type BareCall,
-  type GoogleError,
-} from "./google-account.ts";
-import { base64, type JsonPath } from "./inline-video.ts";
-import { folded, isSuccess, lenient, POLICY, unclear } from "./judge-reply.ts";
+import { MAX_REPLY_BYTES, retryAfterMs } from "./call-json.ts";
+import { googleAccount, googleBaseUrl, type BareCall } from "./google-account.ts";
+import { errorOf, googleError, googleFailure, googleRefusal, isAudioFilter, reasonToWait, saysNothing } from "./google-errors.ts";
+import { isServiceAccount, readServiceAccount } from "./google-sign-in.ts";
+import { imageRoles } from "./image-roles.ts";
+import { base64 } from "./inline-video.ts";
+import type { JsonPath } from "./json-pieces.ts";
+import { folded, isSuccess, unclear } from "./judge-reply.ts";
+import { lenient, link } from "./reply-parts.ts";
 
 const DEFAULT_REGION = "us-central1";
 const SECONDS = 8;
@@ -82,7 +74,6 @@ const operationSchema = z.object({ name: operationName });
 const jsonPath = z.array(z.union([z.string(), z.number()]));
 const sourceSchema = z.union([z.object({ url: z.string() }), z.object({ inline: jsonPath, operation: operationSchema })]);
 
-const link = lenient(z.string().trim().min(1).max(8_192));
 const inline = lenient(z.string().min(1));
 const video = z.looseObject({
   uri: link,
@@ -112,12 +103,6 @@ type Video = z.infer<typeof video>;
 const LISTS = ["generatedSamples", "videos", "generatedVideos"] as const;
 const INLINE = ["bytesBase64Encoded", "encodedVideo", "videoBytes"] as const;
 
-// Codes are gRPC's numbers, resellers' HTTP ones, or words.
-const NOT_FOUND = /^(5|404|not found)$/;
-const TIMED_OUT = /^(4|504|deadline exceeded)$/;
-/** The filter of what is heard, which is spoken of as an issue. */
-const AUDIO_FILTER = /issue with the audio/;
-
 /** `upstream.baseUrl` is without the API's version. */
 export function veo(upstream: Upstream): Provider {
   const { baseUrl, honoursIdempotencyKey } = upstream;
@@ -129,8 +114,8 @@ export function veo(upstream: Upstream): Provider {
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const url = `${baseUrl}/${models}/${encodeURIComponent(job.model)}:predictLongRunning`;
     const headers = honoursIdempotencyKey ? { "idempotency-key": job.reference } : {};
-    const reply = await account.call(url, { method: "POST", headers, body: wireJob(job), signal });
-    if (!isSuccess(reply)) throw googleRefusal(reply) ?? unclear("submit", reply);
+    const reply = await account.call(url, { method: "POST", headers, body: wireJob(job), maxBytes: MAX_REPLY_BYTES, signal });
+    if (!isSuccess(reply)) throw googleRefusal(reply, job.prompt) ?? unclear("submit", reply);
     const name = created.safeParse(reply.body).data?.name;
     if (name === undefined || (isVertex && !onVertex.safeParse(name).success)) throw unclear("submit", reply);
     return { operation: { name }, prompt: null };
@@ -185,13 +170,13 @@ export function veo(upstream: Upstream): Provider {
   }
 }
 
-function wireImages({ generation, images }: Job): Record<string, Json> {
-  const [first, last] = images;
-  if (first === undefined) return {};
-  if (generation.model.endsWith("-components")) {
-    return { referenceImages: images.map((image) => ({ image: wireImage(image), referenceType: "ASSET" })) };
+function wireImages(job: Job): Record<string, Json> {
+  const { first, last, references } = imageRoles(job);
+  if (references.length > 0) {
+    return { referenceImages: references.map((image) => ({ image: wireImage(image), referenceType: "ASSET" })) };
   }
-  return { image: wireImage(first), ...(last === undefined ? {} : { lastFrame: wireImage(last) }) };
+  if (first === null) return {};
+  return { image: wireImage(first), ...(last === null ? {} : { lastFrame: wireImage(last) }) };
 }
 
 function wireImage({ file }: JobImage): Json {
@@ -203,7 +188,7 @@ function wireImage({ file }: JobImage): Json {
 function readOperation(body: unknown, operation: { name: string }): PollResult | null {
   const { name, done, error, response } = operationReply.safeParse(body).data ?? {};
   if (name == null && done == null) return null;
-  if (error != null && !saysNothing(error)) return readFailure(error);
+  if (error != null && !saysNothing(error)) return googleFailure([error]);
   if (done !== true) return { status: "running" };
   const outcomes: [JsonPath, Outcome | null | undefined][] = [
     [["response", "generateVideoResponse"], response?.generateVideoResponse],
@@ -213,18 +198,10 @@ function readOperation(body: unknown, operation: { name: string }): PollResult |
     const source = videoIn(each, path, operation);
     if (source !== null) return { status: "succeeded", source };
   }
-  const isFiltered = outcomes.some(
-    ([, each]) => (each?.raiMediaFilteredCount ?? 0) > 0 || (each?.raiMediaFilteredReasons?.length ?? 0) > 0,
-  );
-  return isFiltered ? { status: "failed", reason: "content_policy" } : { status: "empty" };
-}
-
-function readFailure(error: GoogleError): PollResult {
-  const words = wordsOf(error);
-  if (POLICY.test(words) || AUDIO_FILTER.test(words)) return { status: "failed", reason: "content_policy" };
-  const codes = [error.code, error.status].map((code) => folded([code]));
-  if (codes.some((code) => NOT_FOUND.test(code))) return { status: "missing" };
-  return { status: "failed", reason: codes.some((code) => TIMED_OUT.test(code)) ? "timeout" : "upstream_rejected" };
+  const reasons = outcomes.flatMap(([, each]) => each?.raiMediaFilteredReasons ?? []);
+  const isFiltered = reasons.length > 0 || outcomes.some(([, each]) => (each?.raiMediaFilteredCount ?? 0) > 0);
+  if (!isFiltered) return { status: "empty" };
+  return { status: "failed", by: isAudioFilter(folded(reasons)) ? "route" : "task", reason: "content_policy" };
 }
 
 function videoIn(from: Outcome | null | undefined, path: JsonPath, operation: { name: string }): Json | null {

@@ -84,11 +84,11 @@ async function store(
       await videos.remove(task.id, task.upload).catch(() => undefined);
       return { event: { type: "spoiled", reason: "upstream_asset_expired" }, note };
     }
-    if (error instanceof RefusedError) return { event: { type: "provider_failed", reason: error.reason }, note };
+    if (error instanceof RefusedError) return { event: { type: "provider_failed", by: "route", reason: error.reason }, note };
     if (error instanceof SourceError) {
       return error.what === "cut_short"
         ? { event: { type: "spoiled", reason: "upstream_invalid_result" }, note: error.what }
-        : { event: { type: "provider_failed", reason: "upstream_invalid_result" }, note: error.what };
+        : { event: { type: "provider_failed", by: "route", reason: "upstream_invalid_result" }, note: error.what };
     }
     return { event: { type: "store_failed", retryAfterMs: error instanceof RetryableError ? error.retryAfterMs : null }, note };
   }

@@ -2,6 +2,7 @@
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import { attemptNumber, costCentsOf, isTerminal, orphansOf, type Task } from "../core/task.ts";
+import { isRouteTrouble } from "../core/upstream-errors.ts";
 import type { AlertKind, LogEntry, Telemetry } from "../ports.ts";
 
 export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: string | undefined, ms: number): LogEntry {
@@ -33,7 +34,9 @@ export function taskAlert(states: readonly (Task | null)[], note: string | undef
   if (!before) return null;
   const provider = states.at(-1)?.attempts.at(-1)?.provider ?? null;
   const entry = { task: before.id, tenant: before.tenant, mode: before.mode, provider };
-  if (note === "unauthorized" || note === "out_of_credit") return { kind: "provider_credentials", entry: { ...entry, why: note } };
+  if (note === "unauthorized" || note === "out_of_credit" || isRouteTrouble(note)) {
+    return { kind: "provider_credentials", entry: { ...entry, why: note } };
+  }
   const ending = states.find((task) => task?.status === "settling");
   if (before.status === "settling" || ending?.status !== "settling" || ending.outcome.kind !== "failed") return null;
   const { reason } = ending.outcome;

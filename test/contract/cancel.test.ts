@@ -172,7 +172,7 @@ describe("while it is handed over", () => {
     const door = aDoor<{ operation: { job: string }; prompt: null }>();
     const submit = vi.fn<Provider["submit"]>(async () => door.opened);
     const simulated = await simulatedProvider(owner, id);
-    undo.push(await plantProvider(owner, id, { ...simulated, submit, cancel: async () => "stopping" }));
+    undo.push(await plantProvider(owner, id, { ...simulated, submit, canCancel: () => true, cancel: async () => "stopping" }));
     const submitting = wake(owner, id);
     await vi.waitFor(() => expect(submit).toHaveBeenCalledOnce(), { timeout: 20_000 });
     await expectNotCancellable(owner, id, /being handed over/);
@@ -180,6 +180,38 @@ describe("while it is handed over", () => {
     await submitting;
     expect((await readTask(owner, id))?.status).toBe("running");
     expect((await cancel(owner, id)).status).toBe(202);
+  });
+});
+
+describe("a test key's task", () => {
+  it("tagged cancellable can be told to stop while it works, and is not charged", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:30]] [[cancellable]]" });
+    await wake(owner, id);
+    expect((await readTask(owner, id))?.status).toBe("running");
+    expect((await cancel(owner, id)).status).toBe(202);
+    await wake(owner, id);
+    await wakeLater(owner, id);
+    expect(await (await query(owner.key, id)).json()).toMatchObject({ status: "failed", error: CANCELLED });
+    expect(await readBalances(owner)).toMatchObject(UNTOUCHED);
+  });
+
+  it("tagged cancellable is finished where it is asked too late", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:1]] [[cancellable]]" });
+    await wake(owner, id);
+    vi.setSystemTime(Date.now() + 5_000);
+    expect((await cancel(owner, id)).status).toBe(202);
+    await wake(owner, id);
+    vi.setSystemTime(Date.now() + 60_000);
+    expect((await driveToEnd(owner, id)).status).toBe("completed");
+  });
+
+  it("without the tag cannot be told to stop", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:30]]" });
+    await wake(owner, id);
+    await expectRefusal(owner, async () => cancel(owner, id), { status: 409, code: "task_not_cancellable" });
   });
 });
 
@@ -191,7 +223,7 @@ describe("a provider that can be told to stop", () => {
     expect(await reply.json()).toMatchObject({ id, status: "processing", video_url: null });
     await wake(owner, id);
     expect(provider.cancel).toHaveBeenCalledExactlyOnceWith({ job: "j1" }, expect.anything());
-    says(provider, { status: "failed", reason: "upstream_rejected" });
+    says(provider, { status: "failed", by: "route", reason: "upstream_rejected" });
     await wakeLater(owner, id);
     expect(await (await query(owner.key, id)).json()).toMatchObject({ status: "failed", error: CANCELLED });
     expect(await readBalances(owner)).toMatchObject(UNTOUCHED);
@@ -235,7 +267,7 @@ describe("a provider that can be told to stop", () => {
     const polling = wake(owner, id);
     await vi.waitFor(() => expect(provider.poll).toHaveBeenCalledOnce(), { timeout: 20_000 });
     expect((await cancel(owner, id)).status).toBe(202);
-    door.open({ status: "failed", reason: "upstream_rejected" });
+    door.open({ status: "failed", by: "route", reason: "upstream_rejected" });
     await polling;
     expect(await readTask(owner, id)).toMatchObject({ status: "failed", reason: "cancelled" });
     expect(provider.submit).toHaveBeenCalledOnce();
@@ -257,7 +289,7 @@ describe("a provider that can be told to stop", () => {
     provider.cancel.mockResolvedValueOnce("too_late");
     await cancel(owner, id);
     await wake(owner, id);
-    says(provider, { status: "failed", reason: "content_policy" });
+    says(provider, { status: "failed", by: "task", reason: "content_policy" });
     expect((await cancel(owner, id)).status).toBe(202);
     await wake(owner, id);
     expect(provider.cancel).toHaveBeenCalledTimes(2);
@@ -268,7 +300,7 @@ describe("a provider that can be told to stop", () => {
   it("that failed by itself before it heard of it keeps its own reason", async () => {
     const { owner, id, provider } = await aRunning();
     provider.cancel.mockResolvedValueOnce("too_late");
-    says(provider, { status: "failed", reason: "content_policy" });
+    says(provider, { status: "failed", by: "task", reason: "content_policy" });
     await cancel(owner, id);
     await wake(owner, id);
     await wakeLater(owner, id);

@@ -5,7 +5,7 @@ import { aTask, SECOND, T0 } from "../support/builders.ts";
 
 /** Each is a provider's fault, for which another provider would be tried without the wish. */
 const FAULTS: readonly TaskEvent[] = [
-  { type: "provider_failed", reason: "upstream_rejected" },
+  { type: "provider_failed", by: "route", reason: "upstream_rejected" },
   { type: "spoiled", reason: "upstream_invalid_result" },
 ];
 

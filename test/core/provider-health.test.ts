@@ -10,7 +10,16 @@ import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
 const NO_LIMITS = { concurrency: null, perMinute: null };
 
 function anAsk(given: Partial<PlaceAsk> = {}): PlaceAsk {
-  return { task: "task-1", stay: 1, tenant: "Tenant01", credentials: ["KEY_1", "KEY_2"], since: T0, until: T0 + HOUR, ...given };
+  return {
+    task: "task-1",
+    stay: 1,
+    tenant: "Tenant01",
+    model: "alpha-veo3",
+    credentials: ["KEY_1", "KEY_2"],
+    since: T0,
+    until: T0 + HOUR,
+    ...given,
+  };
 }
 
 function aLease(given: Partial<HeldLease> = {}): HeldLease {
@@ -104,10 +113,42 @@ describe("a credential", () => {
     expect(told(rested, { leases: back(3), now: T0 + SECOND }), "another key need not").toMatchObject({ kind: "granted" });
   });
 
+  it("that one tenant met a 403 with is left alone only when another tenant has met one, too", () => {
+    const only = anAsk({ credentials: ["KEY_1"] });
+    const by = (health: Health, tenant: string, now = T0) =>
+      afterStay(health, aLease({ tenant }), anEnd({ reason: "forbidden" }), now);
+    const twice = by(by(UNKNOWN_HEALTH, "Tenant01"), "Tenant01");
+    expect(told(twice, { ask: only })).toMatchObject({ kind: "granted" });
+    expect(told(by(twice, "Tenant02"), { ask: only })).toMatchObject({ kind: "refused", turn: null });
+    expect(by(twice, "Tenant02").resting).toEqual({ KEY_1: { why: "unauthorized", until: T0 + 5 * MINUTE } });
+    expect(told(by(ended(twice, { durationMs: 1 }), "Tenant02"), { ask: only }), "it has worked since").toMatchObject({
+      kind: "granted",
+    });
+    const later = T0 + 10 * MINUTE;
+    expect(told(by(twice, "Tenant02", later), { ask: only, now: later }), "long ago").toMatchObject({ kind: "granted" });
+  });
+
   it("is not remembered when it has long not been left alone any more", () => {
     const health = ended(UNKNOWN_HEALTH, { reason: "rate_limited", retryAt: T0 + SECOND });
     expect(ended(health, {}, T0 + 2 * SECOND).resting).toHaveProperty("KEY_1");
     expect(ended(health, {}, T0 + 2 * MINUTE).resting).toEqual({});
+  });
+});
+
+describe("a model", () => {
+  const gone = ended(UNKNOWN_HEALTH, { reason: "model_unavailable" });
+
+  it("that the provider does not have is not asked for during five minutes, others are", () => {
+    const refused = told(gone);
+    expect(refused).toMatchObject({ kind: "refused", turn: null });
+    expect((refused as { until: number }).until).toBeGreaterThanOrEqual(T0 + 5 * MINUTE);
+    expect(told(gone, { ask: anAsk({ model: "alpha-veo2" }) })).toMatchObject({ kind: "granted" });
+    expect(told(gone, { now: T0 + 5 * MINUTE })).toMatchObject({ kind: "granted" });
+    expect(told(letGo(gone, T0))).toMatchObject({ kind: "granted" });
+  });
+
+  it("that is gone says nothing of the provider: it neither closes nor opens a breaker", () => {
+    expect(gone.breaker).toEqual(UNKNOWN_HEALTH.breaker);
   });
 });
 

@@ -195,6 +195,10 @@ describe("submit, refused cleanly", () => {
   const contentPolicy = new RefusedError("task", "content_policy");
   const byTask = new RefusedError("task", "upstream_rejected");
   const byRoute = new RefusedError("route", "upstream_rejected");
+  const byKey = new RefusedError("key", "upstream_rejected");
+  const byModel = new RefusedError("model", "upstream_rejected");
+  const unread = new RefusedError("task", "image_fetch_failed");
+  const badImage = new RefusedError("task", "image_invalid");
   const unauthorized = new RetryableError("unauthorized", 60_000);
   const outOfCredit = new RetryableError("out_of_credit", 60_000);
   const limited = new RetryableError("rate_limited");
@@ -203,10 +207,10 @@ describe("submit, refused cleanly", () => {
   it.each([
     [422, model("missing"), byTask],
     [422, model("value_error"), byTask],
-    [422, model("image_load_error"), byTask],
-    [422, model("file_download_error"), byTask],
-    [422, model("image_too_large"), byTask],
-    [422, model("unsupported_image_format"), byTask],
+    [422, model("image_load_error"), unread],
+    [422, model("file_download_error"), unread],
+    [422, model("image_too_large"), badImage],
+    [422, model("unsupported_image_format"), badImage],
     [422, { detail: [null, 7, "x", { type: "value_error" }] }, byTask],
     [400, queue("bad request"), byTask],
     [422, model("feature_not_supported"), byRoute],
@@ -215,29 +219,28 @@ describe("submit, refused cleanly", () => {
     [403, model("content_policy_violation"), contentPolicy],
     [400, queue("The prompt could not be submitted. Support codes: 58061214"), contentPolicy],
     [401, queue("No user found for Key ID and Secret"), unauthorized],
-    [403, queue("Cannot access application"), unauthorized],
+    [403, queue("Cannot access application"), byKey],
     [403, queue("User is locked. Reason: Exhausted balance."), outOfCredit],
     [403, queue("User is locked. Top up at fal.ai/dashboard/billing."), outOfCredit],
     [402, queue("pay"), outOfCredit],
-    [404, queue('Application "veo9" not found'), byRoute],
-    [404, model("not_found"), byRoute],
+    [404, queue('Application "veo9" not found'), byModel],
+    [404, model("not_found"), byModel],
     [405, queue("Method Not Allowed"), byRoute],
     [429, queue("Too many requests"), limited],
     [429, queue("flagged", "concurrent_requests_limit"), limited],
     [503, queue("no runner", "runner_scheduling_failure"), unavailable],
-    [408, queue("too slow"), unavailable],
   ])("%i with %j", async (status, body, error) => {
     reply(status, body);
     expect(await thrownBy(submit())).toEqual(error);
   });
 
   it.each([
-    [400, byTask],
+    [400, byRoute],
     [401, unauthorized],
     [402, outOfCredit],
     [404, byRoute],
     [413, byRoute],
-    [422, byTask],
+    [422, byRoute],
     [429, limited],
   ] as const)("%i with a proxy's page: it was looked at, and not begun", async (status, error) => {
     reply(status, HTML);
@@ -307,9 +310,11 @@ describe("submit, outcome unknown", () => {
 describe("poll", () => {
   const running = { status: "running", retryAfterMs: null };
   const succeeded = { status: "succeeded", source: { url: VIDEO.video.url } };
-  const rejected = { status: "failed", reason: "upstream_rejected" };
-  const contentPolicy = { status: "failed", reason: "content_policy" };
-  const timeout = { status: "failed", reason: "timeout" };
+  const rejected = { status: "failed", by: "route", reason: "upstream_rejected" };
+  const contentPolicy = { status: "failed", by: "task", reason: "content_policy" };
+  const invalid = { status: "failed", by: "task", reason: "upstream_rejected" };
+  const unread = { status: "failed", by: "task", reason: "image_fetch_failed" };
+  const timeout = { status: "failed", by: "route", reason: "timeout" };
 
   it("asks for the status with the id encoded and the key", async () => {
     reply(202, { status: "IN_QUEUE" });
@@ -335,7 +340,7 @@ describe("poll", () => {
     expect(calls[1]?.headers.get("authorization")).toBe(`Key ${KEY}`);
   });
 
-  it.each(["FAILED", "ERROR", "CANCELLED", "canceled", "EXPIRED"])("takes %j for failed", async (status) => {
+  it.each(["FAILED", "ERROR"])("takes %j for failed", async (status) => {
     reply(200, { status });
     expect(await poll()).toEqual(rejected);
     reply(200, { status, error_type: "content_policy_violation" });
@@ -361,8 +366,9 @@ describe("poll", () => {
     [COMPLETED, 422, model("content_policy_violation"), contentPolicy],
     [COMPLETED, 422, model("no_media_generated"), contentPolicy],
     [COMPLETED, 422, model("value_error", "flagged by the safety filter"), contentPolicy],
-    [COMPLETED, 422, model("image_load_error"), rejected],
-    [COMPLETED, 422, model("value_error"), rejected],
+    [COMPLETED, 422, model("image_load_error"), unread],
+    [COMPLETED, 422, model("value_error"), invalid],
+    [COMPLETED, 422, model("feature_not_supported"), rejected],
     [COMPLETED, 400, queue("bad"), rejected],
     [COMPLETED, 400, queue("Request is still in progress"), { status: "running" }],
     [COMPLETED, 404, queue("Request not found"), { status: "missing" }],

@@ -75,7 +75,10 @@ describe("callbacks", () => {
     expect(google({ credential: aServiceAccount() }).traits.callback).toBe(false);
   });
 
-  const TIME = Math.floor(Date.now() / 1000);
+  const TIME = Date.UTC(2026, 0, 1) / 1000;
+  beforeEach(() => void vi.setSystemTime(TIME * 1000));
+  afterEach(() => void vi.useRealTimers());
+
   const KEYS = "https://generativelanguage.googleapis.com/.well-known/jwks.json";
   const event = (id: string) => JSON.stringify({ type: "interaction.completed", version: "v1", data: { id } });
   const ED25519 = { name: "Ed25519" };
@@ -259,8 +262,8 @@ describe("submit", () => {
     [400, error(400, "API key not valid."), new RetryableError("unauthorized", 60_000)],
     [400, error("failed_precondition", "User location is not supported"), new RetryableError("unauthorized", 60_000)],
     [401, {}, new RetryableError("unauthorized", 60_000)],
-    [403, error(403, "paid tier only"), new RetryableError("unauthorized", 60_000)],
-    [404, error(404, "models/x is not found"), new RefusedError("route", "upstream_rejected")],
+    [403, error(403, "paid tier only"), new RefusedError("key", "upstream_rejected")],
+    [404, error(404, "models/x is not found"), new RefusedError("model", "upstream_rejected")],
     [400, error("invalid_request", "unknown model: gemini-omni-flash-preview"), new RefusedError("route", "upstream_rejected")],
     [429, [error(429, "quota")], new RetryableError("rate_limited")],
     [503, error(503, "overloaded"), new RetryableError("unavailable")],
@@ -314,7 +317,7 @@ describe("poll", () => {
   const video = { type: "video", mime_type: "video/mp4", uri };
   const text = { type: "text", text: "I can't help with that." };
   const found = { status: "succeeded", source: { url: uri } };
-  const refused = { status: "failed", reason: "content_policy" };
+  const refused = { status: "failed", by: "task", reason: "content_policy" };
   const input = { type: "user_input", content: [{ type: "video", data: "AAAA" }, text] };
 
   it("asks with the id encoded and the key", async () => {
@@ -336,13 +339,10 @@ describe("poll", () => {
     },
   );
 
-  it.each(["failed", "FAILED", "cancelled", "canceled", "incomplete", "budget_exceeded", "requires_action"])(
-    "takes %j for failed",
-    async (status) => {
-      stub.reply(200, { id: ID, status });
-      expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
-    },
-  );
+  it.each(["failed", "FAILED", "incomplete", "budget_exceeded", "requires_action"])("takes %j for failed", async (status) => {
+    stub.reply(200, { id: ID, status });
+    expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
+  });
 
   it.each([
     [done(output(video)), found],
@@ -388,7 +388,7 @@ describe("poll", () => {
     [{ errors: "x", error: "x", steps: {} }, "upstream_rejected"],
   ])("takes the failure %j for %s", async (more, reason) => {
     stub.reply(200, { id: ID, status: "failed", ...more });
-    expect(await poll()).toEqual({ status: "failed", reason });
+    expect(await poll()).toEqual({ status: "failed", by: reason === "content_policy" ? "task" : "route", reason });
   });
 
   it.each([

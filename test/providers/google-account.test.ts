@@ -1,12 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RetryableError } from "../../src/core/upstream-errors.ts";
-import {
-  accountTrouble,
-  googleAccount,
-  googleBaseUrl,
-  googleRefusal,
-  readServiceAccount,
-} from "../../src/providers/google-account.ts";
+import { googleAccount, googleBaseUrl } from "../../src/providers/google-account.ts";
+import { readServiceAccount } from "../../src/providers/google-sign-in.ts";
 import { aServiceAccount, publicKey, spread, stubFetch, thrownBy, TOKEN, type Stub } from "../support/google-stub.ts";
 import { anUpstream } from "../support/upstreams.ts";
 
@@ -93,6 +88,27 @@ describe("a service account", () => {
       await account(aServiceAccount()).call(`${BASE}/v1/x`, get);
     }
     expect(stub.calls.map(({ headers }) => headers.get("authorization"))).toEqual([null, "Bearer ya29.a", null, "Bearer ya29.b"]);
+  });
+
+  it("asks once more with a fresh token where another call has thrown the refused one away already", async () => {
+    const credential = aServiceAccount();
+    const of = account(credential);
+    const refusals = 2;
+    let asked = 0;
+    let fresh = 0;
+    vi.mocked(fetch).mockImplementation(async (input, init) => {
+      const url = new Request(input).url;
+      if (url.endsWith("/token")) return Response.json({ ...TOKEN, access_token: `ya29.${fresh++}` });
+      const isOld = new Headers(init?.headers).get("authorization") === "Bearer ya29.0";
+      if (!isOld || url.endsWith("/first")) return Response.json({ name: "x" });
+      // Both have the old one in hand before either hears that it is refused.
+      asked++;
+      await vi.waitUntil(() => asked >= refusals);
+      return Response.json({}, { status: 401 });
+    });
+    await of.call(`${BASE}/v1/first`, get);
+    const both = await Promise.all([of.call(`${BASE}/v1/x`, get), of.call(`${BASE}/v1/y`, get)]);
+    expect(both.map(({ status }) => status)).toEqual([200, 200]);
   });
 
   it("renews a token that is refused, once", async () => {
@@ -263,88 +279,4 @@ describe("opening a URL", () => {
     });
     expect(stub.calls).toHaveLength(0);
   });
-});
-
-describe("what Google's errors mean", () => {
-  const replyOf = (status: number, body: unknown, headers = {}) => ({
-    status,
-    headers: new Headers(headers),
-    body,
-    readable: true,
-  });
-  const error = (code: number | string, message: string, status = "", details: unknown[] = []) => ({
-    error: { code, message, status, details },
-  });
-  const contentPolicy = { name: "RefusedError", by: "task", reason: "content_policy" };
-  const byTask = { name: "RefusedError", by: "task", reason: "upstream_rejected" };
-  const byRoute = { name: "RefusedError", by: "route", reason: "upstream_rejected" };
-  const retryable = (code: string, retryAfterMs: number | null = 60_000) => ({ name: "RetryableError", code, retryAfterMs });
-
-  it.each([
-    [400, error(400, "Your use case is currently not supported", "INVALID_ARGUMENT"), byTask],
-    [400, error(400, "allow_adult for personGeneration is currently not supported", "INVALID_ARGUMENT"), byTask],
-    [400, error("invalid_request", "duration must be a string"), byTask],
-    [400, error(400, "Precondition check failed.", "FAILED_PRECONDITION"), byTask],
-    [400, error(400, "This prompt contains sensitive words. Support codes: 58061214", "INVALID_ARGUMENT"), contentPolicy],
-    [400, error("PROHIBITED_CONTENT", "blocked"), contentPolicy],
-    [400, error(400, "Precondition: violates our usage guidelines in your region", "FAILED_PRECONDITION"), contentPolicy],
-    [400, [error(400, "responsible AI practices", "INVALID_ARGUMENT")], contentPolicy],
-    [400, error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT"), retryable("unauthorized")],
-    [400, error(400, "bad", "INVALID_ARGUMENT", [{ reason: "API_KEY_INVALID" }]), retryable("unauthorized")],
-    [400, error(400, "API key expired. Please renew the API key.", "INVALID_ARGUMENT"), retryable("unauthorized")],
-    [400, error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION"), retryable("unauthorized")],
-    [400, error("failed_precondition", "only accessible to billed users at this time"), retryable("unauthorized")],
-    [400, error(400, "The service agent has no permission on the bucket", "FAILED_PRECONDITION"), retryable("unauthorized")],
-    [401, error(401, "Request had invalid authentication credentials", "UNAUTHENTICATED"), retryable("unauthorized")],
-    [403, error(403, "Permission 'aiplatform.endpoints.predict' denied", "PERMISSION_DENIED"), retryable("unauthorized")],
-    [403, error(403, "Request is prohibited by organization's policy.", "PERMISSION_DENIED"), retryable("unauthorized")],
-    [403, error(403, "This API method requires billing to be enabled.", "PERMISSION_DENIED"), retryable("out_of_credit")],
-    [404, error(404, "models/veo-3.0 is not found for API version v1beta", "NOT_FOUND"), byRoute],
-    [404, error(404, "This model is no longer available.", "NOT_FOUND"), byRoute],
-    [
-      404,
-      error(404, "Publisher Model `projects/p/x` was not found or your project does not have access to it", "NOT_FOUND"),
-      byRoute,
-    ],
-    [400, error(400, "Publisher Model `projects/p/x` was not found", "FAILED_PRECONDITION"), byRoute],
-    [
-      429,
-      error(429, "You exceeded your current quota, please check your plan and billing details.", "RESOURCE_EXHAUSTED"),
-      retryable("rate_limited", null),
-    ],
-    [429, [error(429, "flagged", "RESOURCE_EXHAUSTED")], retryable("rate_limited", null)],
-    [429, error(429, "x", "RESOURCE_EXHAUSTED", [null, {}, { retryDelay: "36.5s" }]), retryable("rate_limited", 36_500)],
-    [429, error(429, "x", "RESOURCE_EXHAUSTED", [{ retryDelay: "soon" }]), retryable("rate_limited", null)],
-    [429, error(429, "Your prepayment credits are depleted.", "RESOURCE_EXHAUSTED"), retryable("out_of_credit")],
-    [429, "<html>", retryable("rate_limited", null)],
-    [503, error(503, "The model is overloaded.", "UNAVAILABLE"), retryable("unavailable", null)],
-    [503, { error: "overloaded" }, retryable("unavailable", null)],
-  ] as [number, unknown, object][])("a submit's %i with %j", (status, body, expected) => {
-    expect(googleRefusal(replyOf(status, body))).toMatchObject(expected);
-  });
-
-  it.each([
-    [500, error(500, "unsafe", "INTERNAL")],
-    [502, "<html>"],
-    [503, "<html>"],
-    [503, {}],
-    [504, error(504, "late", "DEADLINE_EXCEEDED")],
-    [409, "<html>"],
-    [200, error(400, "INVALID_ARGUMENT")],
-  ])("a submit's %i with %j is no clean no", (status, body) => {
-    expect(googleRefusal(replyOf(status, body))).toBeNull();
-  });
-
-  it("waits as Retry-After says, before what the body says", () => {
-    const body = error(429, "x", "RESOURCE_EXHAUSTED", [{ retryDelay: "36s" }]);
-    expect(accountTrouble(replyOf(429, body, { "retry-after": "7" }))).toMatchObject({ retryAfterMs: 7_000 });
-  });
-
-  it.each([null, [], {}, 7, "x", [[]], { error: [] }, { error: 7 }, { error: { code: {}, message: [], details: "x" } }])(
-    "makes nothing of %j",
-    (body) => {
-      expect(googleRefusal(replyOf(503, body))).toBeNull();
-      expect(accountTrouble(replyOf(400, body))).toBeNull();
-    },
-  );
 });

@@ -175,6 +175,9 @@ describe("submit, refused cleanly", () => {
   const contentPolicy = new RefusedError("task", "content_policy");
   const byTask = new RefusedError("task", "upstream_rejected");
   const byRoute = new RefusedError("route", "upstream_rejected");
+  const byKey = new RefusedError("key", "upstream_rejected");
+  const byModel = new RefusedError("model", "upstream_rejected");
+  const badImage = new RefusedError("task", "image_invalid");
   const unauthorized = new RetryableError("unauthorized", 60_000);
   const outOfCredit = new RetryableError("out_of_credit", 60_000);
   const limited = new RetryableError("rate_limited");
@@ -184,34 +187,32 @@ describe("submit, refused cleanly", () => {
     [400, BAD, byTask],
     [422, { detail: [{ loc: ["body", "size"], msg: "not a size", type: "value_error" }] }, byTask],
     [400, { detail: "seconds must be 4, 8 or 12" }, byTask],
-    [400, oops("invalid_image", "cannot decode"), byTask],
-    [413, oops("invalid_image", "too large"), byTask],
+    [400, oops("invalid_image", "cannot decode"), badImage],
+    [413, oops("invalid_image", "too large"), badImage],
     [400, UNSAFE, contentPolicy],
     [403, oops("sensitive_words_detected", "no"), contentPolicy],
     [503, UNSAFE, contentPolicy],
     [400, { code: "content_policy_violation", message: "no", data: null }, contentPolicy],
     [400, { error: "the prompt violates our usage policies" }, contentPolicy],
     [401, oops("invalid_api_key", "Incorrect API key"), unauthorized],
-    [403, BAD, unauthorized],
+    [403, BAD, byKey],
     [402, BAD, outOfCredit],
     [403, oops("insufficient_user_quota", "not enough"), outOfCredit],
     [429, oops("insufficient_quota", "You exceeded your current quota, check your billing details"), outOfCredit],
     [429, oops("rate_limit_exceeded", "slow down"), limited],
     [429, oops("rate_limit_exceeded", "your account was flagged"), limited],
     [503, BAD, unavailable],
-    [408, BAD, unavailable],
-    [404, oops("model_not_found", "The model `x` does not exist"), byRoute],
+    [404, oops("model_not_found", "The model `x` does not exist"), byModel],
     [400, oops("model_not_found", "no"), byRoute],
-    [503, oops("model_not_found", "no available channel for model x"), byRoute],
+    [503, oops("model_not_found", "no available channel for model x"), unavailable],
     [404, BAD, byRoute],
-    [409, BAD, byRoute],
   ])("%i with %j", async (status, body, error) => {
     reply(status, body);
     expect(await thrownBy(submit())).toEqual(error);
   });
 
   it.each([
-    [400, byTask],
+    [400, byRoute],
     [401, unauthorized],
     [402, outOfCredit],
     [404, byRoute],
@@ -312,14 +313,13 @@ describe("poll", () => {
     expect(await poll()).toEqual({ status: "succeeded", source: { url: CONTENT, otherwise: null } });
   });
 
-  it.each(
-    ["failed", "FAILURE", "error", "canceled", "cancelled", "aborted", "expired", "incomplete", "budget_exceeded"].concat([
-      "requires_action",
-    ]),
-  )("takes %j for failed", async (status) => {
-    reply(200, { ...CREATED, status });
-    expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
-  });
+  it.each(["failed", "FAILURE", "error", "incomplete", "budget_exceeded"].concat(["requires_action"]))(
+    "takes %j for failed",
+    async (status) => {
+      reply(200, { ...CREATED, status });
+      expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
+    },
+  );
 
   const STORED = "https://storage.example.com/v.mp4";
   it.each([
@@ -353,14 +353,14 @@ describe("poll", () => {
     [{ error: null, prompt: "safety first" }, "upstream_rejected"],
   ])("reads the failure %j as %s", async (failure, reason) => {
     reply(200, { ...CREATED, status: "failed", ...failure });
-    expect(await poll()).toEqual({ status: "failed", reason });
+    expect(await poll()).toEqual({ status: "failed", by: reason === "content_policy" ? "task" : "route", reason });
   });
 
   it("reads a task layer's envelope", async () => {
     reply(200, { code: "success", message: "", data: { task_id: "t1", status: "SUCCESS", progress: "100%", url: STORED } });
     expect(await poll()).toMatchObject({ status: "succeeded", source: { url: STORED } });
     reply(200, { code: "success", data: { task_id: "t1", status: "FAILURE", fail_reason: "unsafe prompt" } });
-    expect(await poll()).toEqual({ status: "failed", reason: "content_policy" });
+    expect(await poll()).toEqual({ status: "failed", by: "task", reason: "content_policy" });
   });
 
   it.each([
@@ -535,7 +535,7 @@ describe("what is thrown", () => {
 
   it("carries nothing of a failed job", async () => {
     reply(200, { ...planted, id: "canary-id-1", status: "failed" });
-    expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
+    expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
   });
 
   it("carries nothing of a download", async () => {

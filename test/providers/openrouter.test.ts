@@ -153,6 +153,8 @@ describe("submit, refused cleanly", () => {
   const contentPolicy = new RefusedError("task", "content_policy");
   const byTask = new RefusedError("task", "upstream_rejected");
   const byRoute = new RefusedError("route", "upstream_rejected");
+  const byKey = new RefusedError("key", "upstream_rejected");
+  const byModel = new RefusedError("model", "upstream_rejected");
   const unauthorized = new RetryableError("unauthorized", 60_000);
   const outOfCredit = new RetryableError("out_of_credit", 60_000);
   const limited = new RetryableError("rate_limited");
@@ -166,22 +168,20 @@ describe("submit, refused cleanly", () => {
     [400, oops(400, "Provider returned error", { raw: "The prompt violates Google's Generative AI policy" }), contentPolicy],
     [400, oops(400, "Provider returned error", { raw: { message: "an object" } }), byTask],
     [401, oops(401, "Missing Authentication header"), unauthorized],
-    [403, oops(403, "Key limit exceeded"), unauthorized],
+    [403, oops(403, "Key limit exceeded"), byKey],
     [402, oops(402, "Insufficient credits"), outOfCredit],
     [429, oops(429, "Rate limit exceeded"), limited],
     [429, oops(429, "your account was flagged"), limited],
     [503, oops(503, "No provider meets your routing requirements"), unavailable],
-    [408, oops(408, "timed out"), unavailable],
     [404, oops(404, "No endpoints found for google/veo-9"), byRoute],
-    [400, oops(400, "google/veo-9 is not a valid model ID"), byRoute],
-    [409, BAD, byRoute],
+    [400, oops(400, "google/veo-9 is not a valid model ID"), byModel],
   ])("%i with %j", async (status, body, error) => {
     reply(status, body);
     expect(await thrownBy(submit())).toEqual(error);
   });
 
   it.each([
-    [400, byTask],
+    [400, byRoute],
     [401, unauthorized],
     [402, outOfCredit],
     [404, byRoute],
@@ -289,9 +289,9 @@ describe("poll", () => {
     },
   );
 
-  it.each(["failed", "FAILED", "error", "cancelled", "canceled", "expired"])("takes %j for failed", async (status) => {
+  it.each(["failed", "FAILED", "error"])("takes %j for failed", async (status) => {
     reply(200, { ...CREATED, status });
-    expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
+    expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
   });
 
   it.each([
@@ -303,7 +303,7 @@ describe("poll", () => {
     [null, "upstream_rejected"],
   ])("reads the failure %j as %s", async (error, reason) => {
     reply(200, { ...CREATED, status: "failed", error });
-    expect(await poll()).toEqual({ status: "failed", reason });
+    expect(await poll()).toEqual({ status: "failed", by: reason === "content_policy" ? "task" : "route", reason });
   });
 
   const own = (otherwise: string | null) => ({ status: "succeeded", source: { url: CONTENT, otherwise } });
@@ -527,7 +527,7 @@ describe("what is thrown", () => {
 
   it("carries nothing of a failed job", async () => {
     reply(200, { ...planted, id: "canary-id-1", status: "failed", error: says });
-    expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
+    expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
   });
 
   it("carries nothing of a download", async () => {

@@ -163,6 +163,8 @@ describe("submit, refused cleanly", () => {
   const contentPolicy = new RefusedError("task", "content_policy");
   const byTask = new RefusedError("task", "upstream_rejected");
   const byRoute = new RefusedError("route", "upstream_rejected");
+  const byKey = new RefusedError("key", "upstream_rejected");
+  const byModel = new RefusedError("model", "upstream_rejected");
   const unauthorized = new RetryableError("unauthorized", 60_000);
   const outOfCredit = new RetryableError("out_of_credit", 60_000);
   const limited = (retryAfterMs: number | null) => new RetryableError("rate_limited", retryAfterMs);
@@ -174,13 +176,11 @@ describe("submit, refused cleanly", () => {
     [422, problem("The prompt was flagged by our moderation"), contentPolicy],
     [400, problem("it violates the acceptable use policy"), contentPolicy],
     [401, problem("You did not pass a valid authentication token", "Unauthenticated"), unauthorized],
-    [403, problem("You do not have permission"), unauthorized],
+    [403, problem("You do not have permission"), byKey],
     [402, problem("You have insufficient credit to run this model.", "Insufficient credit"), outOfCredit],
     [402, { detail: "pay" }, outOfCredit],
-    [404, { detail: "The requested resource could not be found." }, byRoute],
-    [409, problem("conflict"), byRoute],
+    [404, { detail: "The requested resource could not be found." }, byModel],
     [503, problem("try again"), unavailable],
-    [408, problem("too slow"), unavailable],
     [429, { detail: "Request was throttled. Your rate limit resets in ~30s." }, limited(30_000)],
     [429, { detail: "Request was throttled.", retry_after: 12 }, limited(12_000)],
     [429, { detail: "Request was throttled. Your rate limit resets in ~30s.", retry_after: -1 }, limited(30_000)],
@@ -198,12 +198,12 @@ describe("submit, refused cleanly", () => {
   });
 
   it.each([
-    [400, byTask],
+    [400, byRoute],
     [401, unauthorized],
     [402, outOfCredit],
     [404, byRoute],
     [413, byRoute],
-    [422, byTask],
+    [422, byRoute],
     [429, limited(null)],
   ] as const)("%i with a proxy's page: it was looked at, and not begun", async (status, error) => {
     reply(status, HTML);
@@ -285,8 +285,8 @@ describe("submit, outcome unknown", () => {
 describe("poll", () => {
   const running = { status: "running", retryAfterMs: null };
   const succeeded = { status: "succeeded", source: { url: VIDEO } };
-  const rejected = { status: "failed", reason: "upstream_rejected" };
-  const contentPolicy = { status: "failed", reason: "content_policy" };
+  const rejected = { status: "failed", by: "route", reason: "upstream_rejected" };
+  const contentPolicy = { status: "failed", by: "task", reason: "content_policy" };
   const empty = { status: "empty" };
 
   it("asks at home, with the id encoded and the key", async () => {
@@ -309,7 +309,7 @@ describe("poll", () => {
     expect(await poll()).toEqual(succeeded);
   });
 
-  it.each(["failed", "canceled", "cancelled", "aborted", "FAILED", "error", "expired"])("takes %j for failed", async (status) => {
+  it.each(["failed", "FAILED", "error"])("takes %j for failed", async (status) => {
     reply(200, { ...CREATED, status, output: VIDEO });
     expect(await poll()).toEqual(rejected);
   });

@@ -133,6 +133,9 @@ describe("submit, refused cleanly", () => {
   const contentPolicy = new RefusedError("task", "content_policy");
   const byTask = new RefusedError("task", "upstream_rejected");
   const byRoute = new RefusedError("route", "upstream_rejected");
+  const byKey = new RefusedError("key", "upstream_rejected");
+  const byModel = new RefusedError("model", "upstream_rejected");
+  const badImage = new RefusedError("task", "image_invalid");
   const unauthorized = new RetryableError("unauthorized", 60_000);
   const outOfCredit = new RetryableError("out_of_credit", 60_000);
   const limited = new RetryableError("rate_limited");
@@ -146,8 +149,8 @@ describe("submit, refused cleanly", () => {
     [400, "text", byTask],
     [400, "detail", byTask],
     [422, "detail_list", byTask],
-    [400, "invalid_image", byTask],
-    [413, "invalid_image", byTask],
+    [400, "invalid_image", badImage],
+    [413, "invalid_image", badImage],
     [400, "sensitive", contentPolicy],
     [403, "sensitive", contentPolicy],
     [400, "prompt_blocked", contentPolicy],
@@ -156,8 +159,8 @@ describe("submit, refused cleanly", () => {
     [503, "unsafe", contentPolicy],
     [422, "support_codes", contentPolicy],
     [401, "bad_key", unauthorized],
-    [403, "access_denied", unauthorized],
-    [403, "relay", unauthorized],
+    [403, "access_denied", byKey],
+    [403, "relay", byKey],
     [402, "no_balance", outOfCredit],
     [402, "relay", outOfCredit],
     [403, "no_quota", outOfCredit],
@@ -166,16 +169,13 @@ describe("submit, refused cleanly", () => {
     [429, "account_flagged", limited],
     [503, "overloaded", unavailable],
     [503, "flat", unavailable],
-    [408, "relay", unavailable],
-    [425, "relay", unavailable],
-    [404, "no_model", byRoute],
+    [404, "no_model", byModel],
     [400, "no_model", byRoute],
-    [503, "no_model", byRoute],
-    [503, "no_channel", byRoute],
-    [503, "no_key", byRoute],
+    [503, "no_model", unavailable],
+    [503, "no_channel", unavailable],
+    [503, "no_key", unavailable],
     [403, "model_denied", byRoute],
     [404, "relay", byRoute],
-    [409, "relay", byRoute],
     [410, "relay", byRoute],
   ] as const)("%i with %s", async (status, name, error) => {
     reply(status, errors[name]);
@@ -183,16 +183,16 @@ describe("submit, refused cleanly", () => {
   });
 
   it.each([
-    [400, byTask],
+    [400, byRoute],
     [401, unauthorized],
     [402, outOfCredit],
-    [403, unauthorized],
+    [403, byRoute],
     [404, byRoute],
     [405, byRoute],
     [413, byRoute],
     [414, byRoute],
     [415, byRoute],
-    [422, byTask],
+    [422, byRoute],
     [429, limited],
   ] as const)("%i with a proxy's page: it was looked at, and not begun", async (status, error) => {
     reply(status, HTML);
@@ -234,6 +234,11 @@ describe("submit, outcome unknown", () => {
 
   it.each([408, 409, 410, 425, 451, 499, 503])("%i with a proxy's page", async (status) => {
     reply(status, HTML);
+    await isUnknown(submit());
+  });
+
+  it.each([408, 409, 425, 499])("%i in the provider's own words: it may have passed the request on", async (status) => {
+    reply(status, errors.relay);
     await isUnknown(submit());
   });
 
@@ -320,12 +325,14 @@ describe("poll", () => {
   );
 
   it.each(
-    ["failed", "FAILURE", "error", "video_generation_failed", "video_upsampling_failed", "canceled", "cancelled", "aborted"].concat(
-      ["expired", "incomplete", "budget_exceeded", "requires_action"],
-    ),
+    ["failed", "FAILURE", "error", "video_generation_failed", "video_upsampling_failed"].concat([
+      "incomplete",
+      "budget_exceeded",
+      "requires_action",
+    ]),
   )("takes %j for failed", async (status) => {
     reply(200, { id: "veo3:1-a", status, video_url: null });
-    expect(await poll()).toEqual({ status: "failed", reason: "upstream_rejected" });
+    expect(await poll()).toEqual({ status: "failed", by: "route", reason: "upstream_rejected" });
   });
 
   const found = (file: string): unknown => ({ status: "succeeded", source: { url: `https://storage.example.com/videos/${file}` } });
@@ -339,15 +346,15 @@ describe("poll", () => {
     ["completed_without_url", { status: "empty" }],
     ["completed_with_empty_url", { status: "empty" }],
     ["completed_with_list", { status: "empty" }],
-    ["upsampling_failed_without_video", { status: "failed", reason: "upstream_rejected" }],
-    ["task_layer_failed", { status: "failed", reason: "content_policy" }],
-    ["refused_google", { status: "failed", reason: "content_policy" }],
-    ["refused_object", { status: "failed", reason: "content_policy" }],
-    ["refused_message", { status: "failed", reason: "content_policy" }],
-    ["refused_detail", { status: "failed", reason: "content_policy" }],
-    ["refused_detail_text", { status: "failed", reason: "content_policy" }],
-    ["failed_plainly", { status: "failed", reason: "upstream_rejected" }],
-    ["failed_unsafe_request_only", { status: "failed", reason: "upstream_rejected" }],
+    ["upsampling_failed_without_video", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["task_layer_failed", { status: "failed", by: "task", reason: "content_policy" }],
+    ["refused_google", { status: "failed", by: "task", reason: "content_policy" }],
+    ["refused_object", { status: "failed", by: "task", reason: "content_policy" }],
+    ["refused_message", { status: "failed", by: "task", reason: "content_policy" }],
+    ["refused_detail", { status: "failed", by: "task", reason: "content_policy" }],
+    ["refused_detail_text", { status: "failed", by: "task", reason: "content_policy" }],
+    ["failed_plainly", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failed_unsafe_request_only", { status: "failed", by: "route", reason: "upstream_rejected" }],
   ] as const)("reads the reply %s", async (name, result) => {
     reply(200, queried[name]);
     expect(await poll()).toEqual(result);

@@ -162,7 +162,7 @@ describe("submit", () => {
     [400, error(400, "API key not valid."), new RetryableError("unauthorized", 60_000)],
     [401, error(401, "x"), new RetryableError("unauthorized", 60_000)],
     [402, error(402, "x"), new RetryableError("out_of_credit", 60_000)],
-    [403, error(403, "x"), new RetryableError("unauthorized", 60_000)],
+    [403, error(403, "x"), new RefusedError("key", "upstream_rejected")],
     [404, [error(404, "is no longer available")], new RefusedError("route", "upstream_rejected")],
     [404, HTML, new RefusedError("route", "upstream_rejected")],
     [429, error(429, "x"), new RetryableError("rate_limited")],
@@ -286,13 +286,13 @@ describe("poll", () => {
       done({ generatedVideos: [{ video: { videoBytes: "AAAA" } }] }),
       inline("response", "generatedVideos", 0, "video", "videoBytes"),
     ],
-    [done({ generateVideoResponse: { raiMediaFilteredCount: 1 } }), { status: "failed", reason: "content_policy" }],
+    [done({ generateVideoResponse: { raiMediaFilteredCount: 1 } }), { status: "failed", by: "task", reason: "content_policy" }],
     [
       done({ generateVideoResponse: { raiMediaFilteredReasons: ["issue with the audio"] } }),
-      { status: "failed", reason: "content_policy" },
+      { status: "failed", by: "route", reason: "content_policy" },
     ],
-    [done({ raiMediaFilteredCount: "1", videos: [] }), { status: "failed", reason: "content_policy" }],
-    [done({ raiMediaFilteredReasons: ["Support codes: 1"] }), { status: "failed", reason: "content_policy" }],
+    [done({ raiMediaFilteredCount: "1", videos: [] }), { status: "failed", by: "task", reason: "content_policy" }],
+    [done({ raiMediaFilteredReasons: ["Support codes: 1"] }), { status: "failed", by: "task", reason: "content_policy" }],
     [done({ raiMediaFilteredCount: 0, raiMediaFilteredReasons: [], videos: [] }), { status: "empty" }],
     [done({}), { status: "empty" }],
     [done(null), { status: "empty" }],
@@ -306,23 +306,26 @@ describe("poll", () => {
   });
 
   it.each([
-    [{ code: 3, message: "The prompt could not be submitted. Support codes: 1" }, "content_policy"],
-    [{ code: 13, message: "violates our policies" }, "content_policy"],
-    [{ code: 13, message: "We encountered an issue with the audio for your prompt" }, "content_policy"],
-    [{ code: 3, message: "Veo 3 prompt enhancement cannot be disabled." }, "upstream_rejected"],
-    [{ code: 8, message: "x" }, "upstream_rejected"],
-    [{ code: 13, message: "x" }, "upstream_rejected"],
-    [{ code: 14, message: "x" }, "upstream_rejected"],
-    [{ code: "INTERNAL", message: "x" }, "upstream_rejected"],
-    [{ code: 1, message: "cancelled" }, "upstream_rejected"],
-    [{ code: 9 }, "upstream_rejected"],
-    [{ message: "something" }, "upstream_rejected"],
-    [{ code: 4, message: "x" }, "timeout"],
-    [{ code: 504, message: "x" }, "timeout"],
-    [{ code: "DEADLINE_EXCEEDED" }, "timeout"],
-  ])("takes the failure %j for %s", async (error, reason) => {
+    [{ code: 3, message: "The prompt could not be submitted. Support codes: 1" }, "task", "content_policy"],
+    [{ code: 13, message: "violates our policies" }, "task", "content_policy"],
+    [{ code: 13, message: "We encountered an issue with the audio for your prompt" }, "route", "content_policy"],
+    [{ code: 3, message: "Veo 3 prompt enhancement cannot be disabled." }, "task", "upstream_rejected"],
+    [{ code: 3, message: "Unable to decode the image" }, "task", "image_invalid"],
+    [{ code: 8, message: "x" }, "route", "upstream_rejected"],
+    [{ code: 13, message: "x" }, "route", "upstream_rejected"],
+    [{ code: 14, message: "x" }, "route", "upstream_rejected"],
+    [{ code: "INTERNAL", message: "x" }, "route", "upstream_rejected"],
+    [{ code: 1, message: "cancelled" }, "task", "cancelled"],
+    [{ code: 9 }, "task", "upstream_rejected"],
+    [{ code: 11, message: "out of range" }, "task", "upstream_rejected"],
+    [{ code: 9, message: "The service agent has no permission on the bucket" }, "route", "upstream_rejected"],
+    [{ message: "something" }, "route", "upstream_rejected"],
+    [{ code: 4, message: "x" }, "route", "timeout"],
+    [{ code: 504, message: "x" }, "route", "timeout"],
+    [{ code: "DEADLINE_EXCEEDED" }, "route", "timeout"],
+  ])("takes the failure %j for the %s's, %s", async (error, by, reason) => {
     stub.reply(200, { name: NAME, done: true, error });
-    expect(await poll()).toEqual({ status: "failed", reason });
+    expect(await poll()).toEqual({ status: "failed", by, reason });
   });
 
   it.each([{ code: 5 }, { code: 404 }, { code: "NOT_FOUND" }, { code: 9, status: "NOT_FOUND" }])(

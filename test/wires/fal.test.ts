@@ -203,7 +203,7 @@ describe("fal against an emulated server", () => {
 
   it.each([
     ["return-400", 0, { name: "RefusedError", by: "task" }],
-    ["return-404", 0, { name: "RefusedError", by: "route" }],
+    ["return-404", 0, { name: "RefusedError", by: "model" }],
     ["return-401", 0, { name: "RetryableError", code: "unauthorized" }],
     ["return-402", 0, { name: "RetryableError", code: "out_of_credit" }],
     ["return-429", 0, { name: "RetryableError", code: "rate_limited" }],
@@ -227,7 +227,7 @@ describe("fal against an emulated server", () => {
   it("leaves a model that is not served to another route", async () => {
     const { emulator, provider, signal } = await start();
     const refused = provider.submit(aJob({}, { model: "nobody/nothing" }), signal());
-    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "route" });
+    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "model" });
     expect(emulator.jobs()).toBe(0);
   });
 
@@ -262,18 +262,18 @@ describe("fal against an emulated server", () => {
     [{ result: ["still-in-progress"] }, { status: "running" }],
     [{ result: ["return-404"] }, { status: "missing" }],
     [{ create: ["no-video"] }, { status: "empty" }],
-    [{ create: ["fails:content_policy_violation"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:no_media_generated"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:image_load_error"] }, { status: "failed", reason: "upstream_rejected" }],
-    [{ create: ["fails:generation_timeout"] }, { status: "failed", reason: "timeout" }],
-    [{ create: ["fails:internal_server_error"] }, { status: "failed", reason: "upstream_rejected" }],
+    [{ create: ["fails:content_policy_violation"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ create: ["fails:no_media_generated"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ create: ["fails:image_load_error"] }, { status: "failed", by: "task", reason: "image_fetch_failed" }],
+    [{ create: ["fails:generation_timeout"] }, { status: "failed", by: "route", reason: "timeout" }],
+    [{ create: ["fails:internal_server_error"] }, { status: "failed", by: "route", reason: "upstream_rejected" }],
     [
       { create: ["fails:content_policy_violation"], query: ["silent-failure"] },
-      { status: "failed", reason: "content_policy" },
+      { status: "failed", by: "task", reason: "content_policy" },
     ],
     [
       { create: ["fails:internal_server_error"], query: ["silent-failure"] },
-      { status: "failed", reason: "upstream_rejected" },
+      { status: "failed", by: "route", reason: "upstream_rejected" },
     ],
   ] satisfies [FalOptions["script"], object][])("a poll with %j is read as %j", async (script, result) => {
     const { provider, submitted, signal } = await start({ script });

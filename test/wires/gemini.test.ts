@@ -196,7 +196,7 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
       0,
       { name: "RetryableError", code: "unauthorized" },
     ],
-    ["error:404:NOT_FOUND:models/x is not found for API version v1beta", 0, { name: "RefusedError", by: "route" }],
+    ["error:404:NOT_FOUND:models/x is not found for API version v1beta", 0, { name: "RefusedError", by: "model" }],
     ["error:429:RESOURCE_EXHAUSTED:Your prepayment credits are depleted.", 0, { name: "RetryableError", code: "out_of_credit" }],
     ["error:503:UNAVAILABLE:overloaded", 0, { name: "RetryableError", code: "unavailable" }],
     ["error:500:INTERNAL:An internal error has occurred.", 0, { name: "UnclearReplyError" }],
@@ -233,11 +233,11 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
     ["running", { status: "running" }],
     ["state:contemplating", { status: "running" }],
     ["error:400:INVALID_ARGUMENT:Request contains an invalid argument.", { status: "missing" }],
-    ["text-only", { status: "failed", reason: "content_policy" }],
+    ["text-only", { status: "failed", by: "task", reason: "content_policy" }],
     ["no-video", { status: "empty" }],
-    ["failure:safety:Blocked by safety filters", { status: "failed", reason: "content_policy" }],
-    ["failure:internal:try later", { status: "failed", reason: "upstream_rejected" }],
-    ["state:budget_exceeded", { status: "failed", reason: "upstream_rejected" }],
+    ["failure:safety:Blocked by safety filters", { status: "failed", by: "task", reason: "content_policy" }],
+    ["failure:internal:try later", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["state:budget_exceeded", { status: "failed", by: "route", reason: "upstream_rejected" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {
     const { provider, submit, signal } = await start(form, { script: { query: [instruction] } });
     expect(await provider.poll(await submit(), signal())).toMatchObject(result);
@@ -247,7 +247,7 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
     const { provider, submit, sourceOf, signal } = await start(form);
     const operation = await submit();
     expect(await provider.cancel?.(operation, signal())).toBe("stopping");
-    expect(await provider.poll(operation, signal())).toEqual({ status: "failed", reason: "upstream_rejected" });
+    expect(await provider.poll(operation, signal())).toEqual({ status: "failed", by: "task", reason: "cancelled" });
     const other = await submit();
     await sourceOf(other);
     expect(await provider.cancel?.(other, signal())).toBe("too_late");

@@ -193,8 +193,8 @@ describe("openaiStyle against an emulated server", () => {
   it.each([
     ["status:contemplating", { status: "running" }],
     ["status:unknown", { status: "running" }],
-    ["failed:moderation_blocked", { status: "failed", reason: "content_policy" }],
-    ["failed:video_generation_failed", { status: "failed", reason: "upstream_rejected" }],
+    ["failed:moderation_blocked", { status: "failed", by: "task", reason: "content_policy" }],
+    ["failed:video_generation_failed", { status: "failed", by: "route", reason: "upstream_rejected" }],
     ["slow-body", { status: "succeeded" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {
     const { provider, signal } = await start({ script: { query: [instruction] } });

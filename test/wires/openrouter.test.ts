@@ -209,7 +209,7 @@ describe("openrouter against an emulated server", () => {
   it("leaves a model that is not served to another route", async () => {
     const { emulator, provider, signal } = await start();
     const refused = provider.submit(aJob({}, { model: "veo3" }), signal());
-    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "route" });
+    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "model" });
     expect(emulator.jobs()).toBe(0);
   });
 
@@ -229,9 +229,9 @@ describe("openrouter against an emulated server", () => {
 
   it.each([
     ["status:contemplating", { status: "running" }],
-    ["status:expired", { status: "failed", reason: "upstream_rejected" }],
-    ["failed:The request was flagged by moderation", { status: "failed", reason: "content_policy" }],
-    ["failed:The provider had an internal error", { status: "failed", reason: "upstream_rejected" }],
+    ["status:expired", { status: "failed", by: "route", reason: "timeout" }],
+    ["failed:The request was flagged by moderation", { status: "failed", by: "task", reason: "content_policy" }],
+    ["failed:The provider had an internal error", { status: "failed", by: "route", reason: "upstream_rejected" }],
     ["no-url", { status: "empty" }],
     ["slow-body", { status: "succeeded" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {

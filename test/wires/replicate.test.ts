@@ -179,7 +179,7 @@ describe("replicate against an emulated server", () => {
   it.each([
     ["return-400", 0, { name: "RefusedError", by: "task" }],
     ["return-422", 0, { name: "RefusedError", by: "task" }],
-    ["return-404", 0, { name: "RefusedError", by: "route" }],
+    ["return-404", 0, { name: "RefusedError", by: "model" }],
     ["return-401", 0, { name: "RetryableError", code: "unauthorized" }],
     ["return-402", 0, { name: "RetryableError", code: "out_of_credit" }],
     ["return-429", 0, { name: "RetryableError", code: "rate_limited" }],
@@ -203,7 +203,7 @@ describe("replicate against an emulated server", () => {
   it("leaves a model that is not served to another route", async () => {
     const { emulator, provider, signal } = await start();
     const refused = provider.submit(aJob({}, { model: "nobody/nothing" }), signal());
-    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "route" });
+    await expect(refused).rejects.toMatchObject({ name: "RefusedError", by: "model" });
     expect(emulator.jobs()).toBe(0);
   });
 
@@ -230,9 +230,12 @@ describe("replicate against an emulated server", () => {
     [{ query: ["list-output"] }, { status: "succeeded" }],
     [{ query: ["data-removed"] }, { status: "empty" }],
     [{ create: ["no-video"] }, { status: "empty" }],
-    [{ create: ["fails:The input was flagged as sensitive (E005)"] }, { status: "failed", reason: "content_policy" }],
-    [{ create: ["fails:Service is temporarily unavailable (E004)"] }, { status: "failed", reason: "upstream_rejected" }],
-    [{ query: ["status:aborted"] }, { status: "failed", reason: "upstream_rejected" }],
+    [{ create: ["fails:The input was flagged as sensitive (E005)"] }, { status: "failed", by: "task", reason: "content_policy" }],
+    [
+      { create: ["fails:Service is temporarily unavailable (E004)"] },
+      { status: "failed", by: "route", reason: "upstream_rejected" },
+    ],
+    [{ query: ["status:aborted"] }, { status: "failed", by: "task", reason: "cancelled" }],
   ] satisfies [ReplicateOptions["script"], object][])("a poll with %j is read as %j", async (script, result) => {
     const { provider, submitted, signal } = await start({ script });
     expect(await provider.poll(await submitted(), signal())).toMatchObject(result);

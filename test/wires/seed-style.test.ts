@@ -92,7 +92,7 @@ describe("seedStyle against an emulated server", () => {
     ["regress", { status: "running" }],
     ["status:video_upsampling", { status: "running" }],
     ["no-url", { status: "empty" }],
-    ["refused-by-policy", { status: "failed", reason: "content_policy" }],
+    ["refused-by-policy", { status: "failed", by: "task", reason: "content_policy" }],
     ["slow-body", { status: "succeeded" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {
     const { provider, signal } = await start({ script: { query: [instruction] } });

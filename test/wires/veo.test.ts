@@ -208,7 +208,7 @@ describe.each(FORMS)("veo in the form %s", (form) => {
       0,
       { name: "RetryableError", code: "unauthorized" },
     ],
-    ["error:404:NOT_FOUND:This model is no longer available.", 0, { name: "RefusedError", by: "route" }],
+    ["error:404:NOT_FOUND:This model is no longer available.", 0, { name: "RefusedError", by: "model" }],
     [
       "error:429:RESOURCE_EXHAUSTED:You exceeded your current quota, please check your plan and billing details.",
       0,
@@ -245,14 +245,17 @@ describe.each(FORMS)("veo in the form %s", (form) => {
 
   it.each([
     ["running", { status: "running" }],
-    ["filtered", { status: "failed", reason: "content_policy" }],
-    ["audio-filtered", { status: "failed", reason: "content_policy" }],
+    ["filtered", { status: "failed", by: "task", reason: "content_policy" }],
+    ["audio-filtered", { status: "failed", by: "route", reason: "content_policy" }],
     ["no-video", { status: "empty" }],
-    ["failure:3:The prompt could not be submitted. Support codes: 58061214", { status: "failed", reason: "content_policy" }],
-    ["failure:3:Veo 3 prompt enhancement cannot be disabled.", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:8:Resource has been exhausted", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:13:Internal error", { status: "failed", reason: "upstream_rejected" }],
-    ["failure:14:Unavailable", { status: "failed", reason: "upstream_rejected" }],
+    [
+      "failure:3:The prompt could not be submitted. Support codes: 58061214",
+      { status: "failed", by: "task", reason: "content_policy" },
+    ],
+    ["failure:3:Veo 3 prompt enhancement cannot be disabled.", { status: "failed", by: "task", reason: "upstream_rejected" }],
+    ["failure:8:Resource has been exhausted", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failure:13:Internal error", { status: "failed", by: "route", reason: "upstream_rejected" }],
+    ["failure:14:Unavailable", { status: "failed", by: "route", reason: "upstream_rejected" }],
   ] as const)("a poll answered by %s is read as %j", async (instruction, result) => {
     const { provider, submit, signal } = await start(form, { script: { query: [instruction] } });
     expect(await provider.poll(await submit(), signal())).toMatchObject(result);
