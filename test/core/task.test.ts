@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
-import { leftPlace } from "../../src/core/left-place.ts";
+import { leftPlace, unclaimedPlace } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
 import {
   begin,
@@ -1246,6 +1246,26 @@ describe("a place at a provider", () => {
     expect(leftPlace(submitting, unsent, T0), "it knows nothing of it").toMatchObject({ reason: "cancelled", durationMs: null });
     expect(leftPlace(running, running, T0)).toBeNull();
     expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
+  });
+
+  it("that was granted to a task which was cancelled meanwhile is given back at once", () => {
+    const granted = { type: "leased", lease } as const;
+    const unused = {
+      provider: "alpha",
+      credential: lease.credential,
+      model: "",
+      reason: "cancelled",
+      durationMs: null,
+      retryAt: null,
+    };
+    const cancelled = after(aTask(), EVENTS.abandon, T0);
+    expect(unclaimedPlace(granted, after(cancelled, granted, T0))).toEqual(unused);
+    expect(unclaimedPlace(granted, null)).toEqual(unused);
+    expect(unclaimedPlace(granted, after(aTask(), granted, T0)), "that has it").toBeNull();
+    const overdue = aTask({ status: "running", elsewhere: [] });
+    const elsewhere = { type: "leased", lease: { ...lease, provider: "beta" } } as const;
+    expect(unclaimedPlace(elsewhere, after(overdue, elsewhere, T0)), "that takes over").toBeNull();
+    expect(unclaimedPlace(EVENTS.settled, cancelled)).toBeNull();
   });
 
   it("that we left too early says nothing of its provider; later, that it takes at least so long", () => {
