@@ -36,8 +36,11 @@ export function ambiguous(task: SubmittingTask, now: number): SettlingTask {
   return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
 }
 
-export function failing(task: Task, reason: FailureCode, now: number): SettlingTask {
-  return settling(task, { kind: "failed", reason, upload: task.status === "storing" ? task.upload : null }, now);
+/** `outcome`: of the attempt that a provider has accepted, where there is one. */
+export function failing(task: Task, reason: FailureCode, now: number, outcome: "failed" | "abandoned" = "abandoned"): SettlingTask {
+  const isTaken = task.status === "running" || task.status === "storing";
+  const closed = isTaken ? { ...task, attempts: closeAttempt(task, outcome, { reason }) } : task;
+  return settling(closed, { kind: "failed", reason, upload: task.status === "storing" ? task.upload : null }, now);
 }
 
 export function settling(task: Task, outcome: Outcome, now: number): SettlingTask {

@@ -218,14 +218,17 @@ function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "
   return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
 }
 
-/** The provider has failed: another may try, unless the fault is the task's own or there is no time left. */
+/**
+ * The provider has failed: another may try, unless the fault is the task's own or there is no time left. That it took too long, as it
+ * says itself, is the route's. That it was stopped there, and not by us, is the task's: somebody at the operator's account wanted that.
+ */
 function givenUp(
   task: RunningTask | StoringTask,
   { by, reason }: { readonly by: "task" | "route"; readonly reason: FailureCode },
   now: number,
 ): Task {
   const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
-  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now, "failed");
 }
 
 /** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */

@@ -111,7 +111,7 @@ export const queriedTask = z
       .nullish()
       .describe("While no provider has it"),
     attempts: z
-      .array(z.strictObject({ started_at: z.int(), outcome: z.enum(["under_way", "refused", "failed"]) }))
+      .array(z.strictObject({ started_at: z.int(), outcome: z.enum(["under_way", "refused", "failed", "completed"]) }))
       .optional()
       .describe("The hand-overs to providers so far"),
   })

@@ -55,7 +55,7 @@ function provider(clock: Clock): Provider {
 
     async poll(handle) {
       const { job, readyAt, fate, reason, aspectRatio } = operation.parse(handle);
-      if (stopped.has(job)) return { status: "failed", by: "task", reason: "upstream_rejected" };
+      if (stopped.has(job)) return { status: "failed", by: "route", reason: "upstream_rejected" };
       const now = clock();
       if (fate === "stuck" || now < readyAt) return { status: "running" };
       const troubled = now < readyAt + TROUBLE_MS;

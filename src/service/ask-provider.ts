@@ -116,7 +116,7 @@ export async function submit(
     };
   } catch (error) {
     // Ours, and the provider has heard of nothing.
-    if (error instanceof RefusedError) return refused(error.by, error.reason);
+    if (error instanceof RefusedError) return refused("route", error.reason);
     return { event: { type: "submit_unsent" }, note: nameOf(error) };
   }
   try {

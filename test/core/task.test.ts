@@ -488,7 +488,8 @@ describe("a running task", () => {
     const once = expectStatus(after(running, EVENTS.poll_missing, T0 + 2 * MINUTE), "running");
     const twice = expectStatus(after(once, EVENTS.poll_missing, T0 + 3 * MINUTE), "running");
     expect([once.misses, twice.misses]).toEqual([1, 2]);
-    expect(lastOrphan(expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost"))).toEqual(anAttempt());
+    const lost = expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost");
+    expect(lastOrphan(lost)).toEqual(anAttempt({ outcome: "abandoned", reason: "upstream_lost" }));
   });
 
   it("is found again in between, and the count begins anew", () => {
@@ -719,7 +720,8 @@ describe("a task that an operator ends", () => {
     (status) => {
       const settling = expectFailing(after(likely(status), EVENTS.abandon, T0 + MINUTE), "cancelled");
       expect(begin(settling, T0 + MINUTE, []).effect).toEqual({ kind: "settle", task: settling });
-      expect(lastOrphan(settling)).toEqual(status === "queued" ? null : anAttempt());
+      const abandoned = anAttempt({ outcome: "abandoned", reason: "cancelled" });
+      expect(lastOrphan(settling)).toEqual(status === "queued" ? null : abandoned);
     },
   );
 
@@ -910,7 +912,7 @@ describe("cancelling what a provider works on", () => {
     const stopping = after(asked, EVENTS.cancel_answered, T0 + SECOND);
     expect(begin(stopping, T0 + 5 * SECOND, ROUTES).effect.kind).toBe("poll");
     const settling = expectFailing(after(stopping, EVENTS.provider_failed, T0 + 5 * SECOND), "cancelled");
-    expect(lastOrphan(settling)).toEqual(anAttempt());
+    expect(lastOrphan(settling)).toEqual(anAttempt({ outcome: "abandoned", reason: "cancelled" }));
   });
 
   it("is completed and charged when the provider was faster", () => {
@@ -992,6 +994,25 @@ describe("another provider", () => {
     return followUp(after(begun.task, { type: "still_running", retryAfterMs: null }, now), begun.effect, now, given);
   }
 
+  it.each([
+    ["its provider gave up", { type: "provider_failed", by: "task", reason: "content_policy" }, "failed", "content_policy"],
+    ["it is lost", { type: "poll_missing" }, "abandoned", "upstream_lost"],
+    ["an operator ends it", EVENTS.abandon, "abandoned", "cancelled"],
+  ] as const)("that fails has what became of its attempt on record: %s", (_, event, outcome, reason) => {
+    const running = aTask({ status: "running", misses: 2 });
+    const settling = expectFailing(after(running, event, T0 + 5 * MINUTE), reason);
+    expect(settling.attempts).toEqual([anAttempt({ outcome, reason })]);
+  });
+
+  it("that times out, or whose copy never ends well, has too", () => {
+    const last = aTask({ status: "running", lastPoll: true });
+    const timedOut = expectFailing(after(last, EVENTS.try_again, DEADLINE), "timeout");
+    expect(timedOut.attempts).toEqual([anAttempt({ outcome: "abandoned", reason: "timeout" })]);
+    const poisoned = begin(aTask({ status: "storing", tries: STORE_TRIES }), T0 + MINUTE, ROUTES).task;
+    expect(poisoned.attempts).toEqual([anAttempt({ outcome: "abandoned", reason: "internal_error" })]);
+    expect(orphansOf(expectFailing(poisoned, "internal_error"))).toHaveLength(1);
+  });
+
   it.each(["running", "storing"] as const)("takes over at once from one that failed a %s task", (status) => {
     const queued = expectStatus(after(likely(status), failed, T0 + MINUTE), "queued");
     expect(queued.attempts).toEqual([anAttempt({ outcome: "failed", reason: "upstream_rejected" })]);
@@ -1006,6 +1027,16 @@ describe("another provider", () => {
     const taken = after(begin(queued, T0 + MINUTE, routes).task, EVENTS.submitted, T0 + 2 * MINUTE);
     expect(publicTask(taken, null)).toMatchObject({ status: "processing", statusChangedAt: T0 / 1000 });
     expect(taken.deadlineAt).toBe(running.deadlineAt);
+  });
+
+  it("may do better than one that says itself that it took too long, which is owed nothing", () => {
+    const running = aTask({ status: "running" });
+    const queued = expectStatus(after(running, { type: "provider_failed", by: "route", reason: "timeout" }, T0 + MINUTE), "queued");
+    expect(queued.attempts).toEqual([anAttempt({ outcome: "failed", reason: "timeout" })]);
+    expect(begin(queued, T0 + MINUTE, routes).effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, "timeout");
+    expect(orphansOf(alone)).toEqual([]);
+    expect(leftPlace(running, queued, T0 + MINUTE), "and it is its fault, however soon").toMatchObject({ reason: "timeout" });
   });
 
   it("is not asked where the fault is the task's own", () => {
