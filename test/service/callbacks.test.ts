@@ -88,7 +88,7 @@ describe("receive", () => {
   });
 
   it("has it judged by the provider and the credential of the attempt under way, as it came", async () => {
-    const attempts = [anAttempt({ outcome: "failed" }), anAttempt({ provider: "beta", credential: "BETA_KEY_2" })];
+    const attempts = [anAttempt({ outcome: "failed" }), anAttempt({ number: 2, provider: "beta", credential: "BETA_KEY_2" })];
     task = () => aTask({ status: "running", attempts, operation: { job: "j2" } });
     const seen: unknown[] = [];
     isGenuine = async (...given) => (seen.push(...given.slice(0, 2)), true);
