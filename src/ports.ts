@@ -9,7 +9,7 @@ import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
 import type { News } from "./core/news.ts";
 import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { PublicTask } from "./core/public-task.ts";
-import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
+import type { Limits, PlanAsk, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { ImageType } from "./core/reference-image.ts";
 import type { Result } from "./core/result.ts";
@@ -112,6 +112,8 @@ export interface Provider {
   open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource>;
   /** Asks it to stop, where the wire can. `too_late`: it has ended. `stopping`: taken; polls tell what came of it. Thrown: not known. */
   cancel?(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late">;
+  /** Whether this job can be asked to stop, where that differs from job to job. */
+  canCancel?(operation: Json): boolean;
   /** Whether a callback is the provider's own and of this operation, where the wire signs them. False is no error, only no hint. */
   isGenuine?(callback: Callback, operation: Json, signal: AbortSignal): Promise<boolean>;
 }
@@ -337,6 +339,8 @@ export type Settlement =
 /** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's id. */
 export interface LedgerPort {
   reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>>;
+  /** Whether account, plan and key allow such a task at all, whatever is left and whoever waits. Changes nothing. */
+  allows(keyId: string, ask: PlanAsk): Promise<Result<null, Refusal>>;
   /** The task that stands for the same wish already; null: none, or not for this key. Changes nothing. */
   recall(keyId: string, claim: Claim): Promise<{ readonly id: string; readonly usage: Usage } | null>;
   resolve(taskId: string, settlement: Settlement): Promise<void>;

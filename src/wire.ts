@@ -228,7 +228,7 @@ function enhancersOf(env: Bindings, { enhancer }: Settings): Record<Mode, Enhanc
 }
 
 function ownHosts({ publicUrl, s3 }: Settings): string[] {
-  return [publicUrl, s3?.endpoint].filter((url) => url !== null && url !== undefined).map((url) => new URL(url).hostname);
+  return [publicUrl, s3?.endpoint].filter((url) => url !== null && url !== undefined).map((url) => new URL(url).host);
 }
 
 /** Until it succeeds; then never again. */

@@ -103,7 +103,7 @@ export function parseBody(bytes: Uint8Array): Result<unknown, ApiError> {
   const fault = findJsonFault(text, MAX_DEPTH);
   if (fault?.kind === "too_deep") return fail(badRequest("too_deep", `The body is nested more than ${MAX_DEPTH} deep.`));
   if (fault?.kind === "duplicate_key")
-    return fail(badRequest("duplicate_key", "The same name is given twice.", printable(fault.name)));
+    return fail(badRequest("duplicate_key", `${printable(fault.name)} is given twice.`, printable(fault.name)));
   return ok(value);
 }
 

@@ -8,6 +8,7 @@ import type { AppEnv } from "./context.ts";
 import { answer, badRequest, type ApiError } from "./errors.ts";
 import {
   BODY_LIMITS,
+  checkHeaders,
   COMPRESSED_BODY,
   FORM_LIMITS,
   isCompressed,
@@ -26,7 +27,12 @@ export const INVALID_FORM = badRequest("invalid_form", "The body is not a multip
 
 export const jsonOrFormBody: MiddlewareHandler<AppEnv> = async (c, next) => {
   const type = c.req.header("content-type") ?? "";
-  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) return jsonBody(c, next);
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type)) {
+    const wrong = checkHeaders(c.req.raw.headers);
+    if (wrong?.code === "unsupported_media_type")
+      return answer(c, { ...wrong, message: `${wrong.message} Or a form, as multipart/form-data.` });
+    return jsonBody(c, next);
+  }
   if (isCompressed(c.req.raw.headers)) return answer(c, COMPRESSED_BODY);
   const bytes = await readBytes(c.req.raw.body, FORM_LIMITS);
   if (!bytes.ok) {

@@ -8,10 +8,8 @@ import { adjustedLength, adjustment, ofAnotherModel, VIDEO_SECONDS, type Adjustm
 import type { FieldNames } from "./errors.ts";
 import { isDataUrl } from "./openai-image.ts";
 import { promptText } from "./prompt.ts";
+import { SORA, SORA_PRO, type StandIn } from "./sora-models.ts";
 import { strictBody } from "./validation.ts";
-
-const SORA = { plain: "veo3.1-fast", withImage: "veo2-fast-frames" } as const;
-const SORA_PRO = { plain: "veo3.1", withImage: "veo3-pro-frames" } as const;
 
 /** What the API's own models were called, and the models here that come nearest, one of which takes images. */
 const ALIASES = {
@@ -20,7 +18,7 @@ const ALIASES = {
   "sora-2-2025-10-06": SORA,
   "sora-2-2025-12-08": SORA,
   "sora-2-pro-2025-10-06": SORA_PRO,
-} as const satisfies Record<string, Readonly<Record<"plain" | "withImage", ModelName>>>;
+} as const satisfies Record<string, StandIn>;
 type Alias = keyof typeof ALIASES;
 
 const PLAIN = { "16:9": "1280x720", "9:16": "720x1280" } as const;

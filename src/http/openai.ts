@@ -16,7 +16,8 @@ import { hasFile, jsonOrFormBody } from "./openai-form.ts";
 import { imageIn } from "./openai-image.ts";
 import { createBody, createForm, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
 import { replyWithContent } from "./reading-content.ts";
-import { faultOf } from "./validation.ts";
+import { faultOf, wholeNumber } from "./validation.ts";
+import { readPatiently, waitForCreated } from "./waiting.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
@@ -46,7 +47,7 @@ export const listOpenAIVideos = createRoute({
   request: {
     query: z.object({
       after: z.string().optional(),
-      limit: z.coerce.number<string>().int().min(1).max(100).default(20),
+      limit: wholeNumber(1, 100).default(20).openapi({ default: 20 }),
       order: z.enum(["desc"]).optional().openapi({ description: "Newest first" }),
     }),
   },
@@ -133,7 +134,8 @@ export function mountOpenAI(app: App, services: Services): void {
     const { generation, adjustments } = toGeneration(body.data);
     const created = await createFrom(c, services, { generation, uploads }, pathOf, OPENAI_FIELDS);
     if (!created.ok) return created.error;
-    const task = await seenAfterCreate(c, services, created.value);
+    const waited = await waitForCreated(c, services, created.value.task.id);
+    const task = waited ?? (await seenAfterCreate(c, services, created.value));
     setPollAfter(c, task);
     return c.json({ ...toVideo(task), adjustments }, 200);
   });
@@ -151,9 +153,8 @@ export function mountOpenAI(app: App, services: Services): void {
 
   app.on("GET", retrieveOpenAIVideo.getRoutingPath(), authenticated(authenticate, "read"));
   app.openapi(retrieveOpenAIVideo, async (c) => {
-    const found = await videos.get(c.var.caller, c.req.valid("param").id, baseOf(c, services));
+    const found = await readPatiently(c, services, c.req.valid("param").id);
     if (!found.ok) return refuseUnknown(c, services, found.error);
-    c.set("taskId", found.value.id);
     setPollAfter(c, found.value);
     return c.json(toVideo(found.value), 200);
   });

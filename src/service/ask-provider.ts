@@ -5,7 +5,7 @@ import { isUpload, type ImageType } from "../core/reference-image.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import { attemptNumber, type QueuedTask } from "../core/task.ts";
-import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
+import { RefusedError, RetryableError, type RefusedBy } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
   FetchImage,
@@ -93,7 +93,7 @@ export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: A
 }
 
 function hostOf({ base }: QueuedTask): string {
-  return URL.parse(base)?.hostname ?? "";
+  return URL.parse(base)?.host ?? "";
 }
 
 export async function submit(
@@ -138,7 +138,7 @@ export async function submit(
   }
 }
 
-function refused(by: "route" | "task", note: string): Performed {
+function refused(by: RefusedBy, note: string): Performed {
   return { event: { type: "submit_refused", by, reason: "upstream_rejected" }, note };
 }
 

@@ -82,30 +82,33 @@ export interface Created {
 
 const TASK_ID_RANDOM_BYTES = 10;
 
-/** The price, and the generation as it would be made. No side effect, no hold, no promise of room. */
+/** What of a create decides whether it may be, and for how much. */
+export type QuoteRequest = Omit<CreateRequest, "requestId" | "idempotencyKey" | "isRetry">;
+
+/** The price, and the generation as it would be made, where a create would not refuse it for what it is. No hold, no promise of room. */
 export async function quoteVideo(
   deps: CreateDeps,
   caller: Caller,
-  { generation, base, maxCost }: Pick<CreateRequest, "generation" | "base" | "maxCost">,
+  request: QuoteRequest,
 ): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>> {
   const current = await deps.models();
-  const checked = await check(deps, current.models, generation, [], new URL(base).hostname);
+  const checked = await check(deps, current.models, request);
   if (!checked.ok) return checked;
-  const sold = sell(deps, current, caller, checked.value, maxCost);
-  return sold.ok ? ok({ generation: checked.value, quote: sold.value }) : sold;
+  const generation = checked.value;
+  const sold = sell(deps, current, caller, generation, request.maxCost);
+  if (!sold.ok) return sold;
+  const ask = { model: generation.model, retentionDays: request.retentionDays, choosesRoute: choosesRoute(request) };
+  const allowed = await again(() => deps.ledgerOf(caller.tenant, caller.mode).allows(caller.keyId, ask));
+  return allowed.ok ? ok({ generation, quote: sold.value }) : allowed;
 }
 
 export async function createVideo(deps: CreateDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
   const current = await deps.models();
   const { models } = current;
-  const ownHost = new URL(request.base).hostname;
-  const checked = await check(deps, models, request.generation, request.uploads, ownHost);
+  const checked = await check(deps, models, request);
   if (!checked.ok) return checked;
   const generation = checked.value;
-  const why = request.webhookUrl === null ? null : deps.judgeWebhookUrl(request.webhookUrl, ownHost);
-  if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
   const { retentionDays, webhookUrl, metadata } = request;
-  const choosesRoute = !request.route.fallback || request.route.only !== null;
   const sold = sell(deps, current, caller, generation, request.maxCost);
   // What was sold before stays sold, whatever is switched off or priced anew since.
   if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
@@ -115,12 +118,17 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   // A repetition may be answered whatever is left; only the ledger knows it for one.
   const early = claim.looks
     ? ok(null)
-    : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits, retentionDays, choosesRoute });
+    : await admitAtEdge(deps, caller, {
+        model: model.name,
+        credits: priced.credits,
+        retentionDays,
+        choosesRoute: choosesRoute(request),
+      });
   if (!early.ok) return early;
 
   const now = deps.clock();
   const random = deps.randomBytes(TASK_ID_RANDOM_BYTES);
-  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, Math.floor(now / 1000), random);
+  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, now, random);
   const ledger = (): LedgerPort => deps.ledgerOf(caller.tenant, caller.mode);
   const reserved = await reserve(ledger, {
     id: newId,
@@ -131,7 +139,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     requestId: request.requestId,
     claim,
     retentionDays,
-    choosesRoute,
+    choosesRoute: choosesRoute(request),
     metadata,
   });
   if (!reserved.ok) return reserved;
@@ -207,12 +215,11 @@ async function recall(
 
 /** Counts before contents: an image is only looked at if it may be there. Names of uploads are added here, and taken from nobody. */
 async function check(
-  { judgeImageUrl }: CreateDeps,
+  { judgeImageUrl, judgeWebhookUrl }: CreateDeps,
   models: Catalogue,
-  named: Generation,
-  uploads: readonly ImageFile[],
-  ownHost: string,
+  { generation: named, uploads, webhookUrl, base }: QuoteRequest,
 ): Promise<Result<Generation, Refusal>> {
+  const ownHost = new URL(base).host;
   const names = await uploadNames(uploads);
   const checked = checkGeneration(models, { ...named, images: [...named.images, ...names] });
   if (!checked.ok) return checked;
@@ -220,14 +227,20 @@ async function check(
     const why = judgeImageUrl(url, ownHost);
     if (why !== null) return fail({ kind: "image_url_not_allowed", index, why });
   }
+  const why = webhookUrl === null ? null : judgeWebhookUrl(webhookUrl, ownHost);
+  if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
   // As they were read when they were judged: another parser might read another host.
   return ok({ ...named, images: [...named.images.map((url) => new URL(url).href), ...names] });
+}
+
+function choosesRoute({ route }: Pick<CreateRequest, "route">): boolean {
+  return !route.fallback || route.only !== null;
 }
 
 async function claimOf(request: CreateRequest, generation: Generation): Promise<Claim> {
   const { idempotencyKey, isRetry, retentionDays, webhookUrl, metadata } = request;
   // What a create of the last release could not say is left out where it is not said: its keys stand for the same wishes still.
-  const route = request.route.fallback && request.route.only === null ? null : request.route;
+  const route = choosesRoute(request) ? request.route : null;
   const extras = { retentionDays, webhookUrl, route, metadata: Object.keys(metadata).length === 0 ? null : metadata };
   const fingerprint = hex(await sha256(canonicalJson({ ...generation, ...extras })));
   return { key: idempotencyKey, fingerprint, looks: idempotencyKey !== null || isRetry };

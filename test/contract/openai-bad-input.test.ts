@@ -305,7 +305,8 @@ it.each(["text/plain", "application/x-www-form-urlencoded", "multipart/mixed; bo
   "a body of type %s",
   async (type) => {
     const body = new TextEncoder().encode("prompt=a+lake");
-    await expectRefusal(owner, async () => send(body, type), { status: 415, code: "unsupported_media_type" });
+    const refused = { status: 415, code: "unsupported_media_type" };
+    expect(await expectRefusal(owner, async () => send(body, type), refused)).toMatch(/application\/json.* multipart\/form-data/);
   },
 );
 
