@@ -113,7 +113,7 @@ describe("receive", () => {
 
   it.each([2, 3])("leaves a task alone whose attempt is another one than %i", async (attempt) => {
     expect(await receive({ ...REF, attempt })).toBe(true);
-    const attempts = [anAttempt({ outcome: "failed" }), anAttempt(), anAttempt(), anAttempt()];
+    const attempts = [anAttempt({ outcome: "failed" }), ...[2, 3, 4].map((number) => anAttempt({ number }))];
     task = () => aTask({ status: "running", attempts });
     expect(await receive({ ...REF, attempt })).toBe(true);
     expect(asked).toEqual([READ, READ]);
