@@ -1,6 +1,7 @@
 // What an event made of a task. Events arrive at least once and in any order: one that no longer fits changes nothing.
 import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
+import { neededMs } from "./latency.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
 import { placeAt, stillToTell, withoutPlaceAt, withoutPlaces } from "./left-place.ts";
@@ -153,10 +154,10 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       const { provider } = lease;
       if (!isAsking(task, provider)) return task;
       const places = task.places.map((place) => (place.provider === provider ? { ...place, lease } : place));
-      if (task.status === "queued") return { ...task, places, leaseMisses: 0, waits: without(task.waits, provider) };
+      if (task.status === "queued") return withNeed({ ...task, places, leaseMisses: 0 }, lease, now);
       if (task.elsewhere === null || task.cancel !== "unasked") return { ...task, ...withoutPlaceAt(task, provider, now) };
       // Only now that another has room for it is the job given up that was taking too long.
-      return handedOn({ ...task, places }, "abandoned", "timeout", now);
+      return withNeed(handedOn({ ...task, places }, "abandoned", "timeout", now), lease, now);
     }
     case "lease_refused": {
       const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
@@ -315,6 +316,13 @@ function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
   const { reason = null } = failed ?? {};
   return isRouteTrouble(reason) ? "upstream_rejected" : (reason as FailureCode | null);
+}
+
+/** It waits there no more. How long it takes there stays known, whatever becomes of the place. */
+function withNeed(task: QueuedTask, { provider, quantiles }: Lease, now: number): QueuedTask {
+  const needed = neededMs(quantiles, task);
+  const known: readonly Wait[] = needed === 0 ? [] : [{ provider, until: now, position: null, neededMs: needed }];
+  return { ...task, waits: [...without(task.waits, provider), ...known] };
 }
 
 function without<Of extends { readonly provider: string }>(these: readonly Of[], provider: string): readonly Of[] {

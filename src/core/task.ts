@@ -85,6 +85,8 @@ export interface Wait {
   readonly position: number | null;
   /** When its turn will probably be; null or absent: not known. */
   readonly startsAt?: number | null;
+  /** How much time the task must have left to be worth handing over there; absent: not known. */
+  readonly neededMs?: number;
 }
 
 /** What a provider's health gives with a place. */

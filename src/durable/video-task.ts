@@ -58,7 +58,11 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
   async cancel(): Promise<Result<"stopped" | "passed_on", Refusal>> {
     const task = this.#task();
     if (task === null || !isOurs(task)) return fail({ kind: "task_not_found" });
-    if (isCancelled(task)) return ok("stopped");
+    if (isCancelled(task)) {
+      // By another call at this moment, perhaps: both are answered alike.
+      if (!isTerminal(task)) await this.#lookNow();
+      return ok("stopped");
+    }
     const provider = task.status === "running" ? wire(this.env).providerOf(lastAttempt(task)) : undefined;
     const passesOn = task.status === "running" && provider?.cancel !== undefined && (provider.canCancel?.(task.operation) ?? true);
     const why = cancelRefusal(task, passesOn);

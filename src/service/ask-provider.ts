@@ -45,6 +45,7 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
     model,
     credentials,
     since: task.createdAt,
+    deadlineAt: task.deadlineAt,
     until: placeEndsAt(task),
   };
   try {

@@ -78,6 +78,7 @@ describe("a place", () => {
         model: "alpha-veo3",
         credentials: ["KEY_1"],
         since: T0,
+        deadlineAt: T0 + 30 * MINUTE,
         until: T0 + 45 * MINUTE,
       },
       { concurrency: 1, perMinute: null },

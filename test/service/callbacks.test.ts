@@ -127,7 +127,7 @@ describe("receive", () => {
 
   it.each([2, 3])("leaves a task alone whose attempt is another one than %i", async (attempt) => {
     await receive({ ...REF, attempt });
-    const attempts = [anAttempt({ outcome: "failed" }), anAttempt(), anAttempt(), anAttempt()];
+    const attempts = [anAttempt({ outcome: "failed" }), ...[2, 3, 4].map((number) => anAttempt({ number }))];
     task = () => aTask({ status: "running", attempts });
     await receive({ ...REF, attempt });
     expect(asked).toEqual([READ, READ]);

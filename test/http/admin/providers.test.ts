@@ -55,7 +55,8 @@ async function ask(method: Method, path: string, body?: unknown, headers?: Recor
 
 async function acquire(task: string, concurrency: number | null = null): Promise<LeaseReply> {
   const now = Date.now();
-  const rest = { stay: 1, tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now, until: now + HOUR };
+  const times = { since: now, deadlineAt: now + HOUR, until: now + HOUR };
+  const rest = { stay: 1, tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], ...times };
   return wire(env)
     .healthOf("up")
     .acquire({ task, ...rest }, { concurrency, perMinute: null });
