@@ -68,30 +68,38 @@ async function store(
   checkpoint: Checkpoint,
 ): Promise<Performed> {
   if (provider === undefined) return { event: { type: "store_failed", retryAfterMs: null }, note: "no such provider" };
+  let { upload } = task;
   try {
     await within(STORE_TIMEOUT_MS, async (signal) => {
       const source = await provider.open(task.source, resumePoint(task), signal);
-      await videos.store(task, source, task.upload, async (upload: Upload) => checkpoint({ type: "part_stored", upload }));
+      await videos.store(task, source, task.upload, async (made: Upload) => {
+        upload = made;
+        await checkpoint({ type: "part_stored", upload: made });
+      });
     });
     const video = await videos.verify(task.id);
     if (video !== null) return { event: { type: "stored", video } };
     await videos.remove(task.id, null);
     return { event: { type: "spoiled", reason: "upstream_invalid_result" }, note: "does not play" };
   } catch (error) {
-    const note = nameOf(error);
-    if (error instanceof AssetGoneError) {
-      // Another link is another file, as far as we can tell: what was copied of this one is given up.
-      await videos.remove(task.id, task.upload).catch(() => undefined);
-      return { event: { type: "spoiled", reason: "upstream_asset_expired" }, note };
-    }
-    if (error instanceof RefusedError) return { event: { type: "provider_failed", by: "route", reason: error.reason }, note };
-    if (error instanceof SourceError) {
-      return error.what === "cut_short"
-        ? { event: { type: "spoiled", reason: "upstream_invalid_result" }, note: error.what }
-        : { event: { type: "provider_failed", by: "route", reason: "upstream_invalid_result" }, note: error.what };
-    }
+    const event = endOfCopy(error);
+    // Another link, or another provider's video, is another file: what was copied of this one is given up.
+    const isLeft = upload !== null || error instanceof AssetGoneError;
+    if (event !== null && isLeft) await videos.remove(task.id, upload).catch(() => undefined);
+    const note = error instanceof SourceError ? error.what : nameOf(error);
+    if (event !== null) return { event, note };
     return { event: { type: "store_failed", retryAfterMs: error instanceof RetryableError ? error.retryAfterMs : null }, note };
   }
+}
+
+/** Null: the same copy may go on. */
+function endOfCopy(error: unknown): TaskEvent | null {
+  if (error instanceof AssetGoneError) return { type: "spoiled", reason: "upstream_asset_expired" };
+  if (error instanceof RefusedError) return { type: "provider_failed", by: "route", reason: error.reason };
+  if (!(error instanceof SourceError)) return null;
+  return error.what === "cut_short"
+    ? { type: "spoiled", reason: "upstream_invalid_result" }
+    : { type: "provider_failed", by: "route", reason: "upstream_invalid_result" };
 }
 
 function resumePoint({ upload }: StoringTask): { offset: number; validator: string } | null {
