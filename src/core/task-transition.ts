@@ -63,8 +63,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "submitting") return task;
       return {
         ...moved(task, "running", now),
-        prompt: event.prompt ?? task.prompt,
-        attempts: closeAttempt(task, "accepted"),
+        attempts: closeAttempt(task, "accepted", event.prompt === null ? {} : { rewritten: event.prompt }),
         // Taken over from another provider, it has been processing to its tenant all along.
         since: publicStatus(task) === "pending" ? laterOf(task, now) : task.since,
         operation: event.operation,

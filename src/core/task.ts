@@ -62,6 +62,8 @@ export interface Attempt {
   /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
+  /** As this provider rewrote the prompt, where it says so: for the tenant to read, and for no other provider. */
+  readonly rewritten?: string;
   /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
   readonly number?: number;
 }
