@@ -194,7 +194,14 @@ function givenUp(
   now: number,
 ): Task {
   const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
-  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now);
+  if (goesOn) return handedOn(task, "failed", reason, now);
+  // Its tenant reads the same, and the provider is not to be blamed for it.
+  const isTheTasks = by === "task" && reason === "upstream_rejected";
+  return failing(
+    isTheTasks ? { ...task, attempts: closeAttempt(task, "failed", { reason: "invalid_request" }) } : task,
+    reason,
+    now,
+  );
 }
 
 /** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */

@@ -41,7 +41,7 @@ export interface TaskSpec {
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Why an attempt came to nothing: a task's failure, or what is the matter with the provider or the operator's account there. */
-export type AttemptReason = FailureCode | RetryableCode | RouteTrouble;
+export type AttemptReason = FailureCode | RetryableCode | RouteTrouble | "invalid_request";
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {

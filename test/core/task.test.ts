@@ -1,3 +1,4 @@
+import { outcomeOf } from "../../src/core/breaker.ts";
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
@@ -1072,6 +1073,14 @@ describe("a place at a provider", () => {
     const next = begin(handed, T0 + MINUTE, [aRoute(), aRoute({ provider: "beta", priority: 2 })]);
     expect(next).toMatchObject({ effect: { kind: "submit", attempt: { provider: "beta" } }, task: { prompt: "a lake" } });
     expect(publicTask(next.task, null).prompt).toBe("a lake");
+  });
+
+  it("is not to blame for what no provider could make", () => {
+    const running = aTask({ status: "running" });
+    const settling = after(running, { type: "provider_failed", by: "task", reason: "upstream_rejected" }, T0 + MINUTE);
+    expectFailing(settling, "upstream_rejected");
+    expect(leftPlace(running, settling, T0 + MINUTE)).toMatchObject({ reason: "invalid_request" });
+    expect(outcomeOf("invalid_request")).toBe("good");
   });
 
   it("is tried after one without the model, which is not asked again; a key that met a 403 waits, and another of its keys may serve", () => {
