@@ -11,6 +11,7 @@ import { answer, internalError, notFound } from "./http/errors.ts";
 import { mountErrorsPage } from "./http/errors-page.tsx";
 import { mountEvents } from "./http/events.ts";
 import { mountFiles } from "./http/files.ts";
+import { mountImageFile } from "./http/image-file.ts";
 import { mountManage } from "./http/manage.ts";
 import { mountModels } from "./http/models.ts";
 import { mountOpenAI } from "./http/openai.ts";
@@ -46,6 +47,7 @@ export function createApp(services: Services): App {
   mountOpenRouter(app, services);
   mountModels(app, services);
   mountFiles(app, services);
+  mountImageFile(app, services);
   mountAccount(app, services);
   mountCallbacks(app, services);
   mountWebhooks(app, services);

@@ -62,8 +62,8 @@ const provider = z.strictObject({
   requests_per_minute: z.int().min(1).optional(),
   median_seconds: z.number().min(1).optional(),
   timeouts: timeoutsSetting.prefault({}),
-  /** A task that takes this many times the 95th percentile goes to another provider. */
-  overdue_factor: z.number().min(1).max(100).optional(),
+  /** A task that takes this many times the 95th percentile goes to another provider. Nearer to 1 it would be paid for twice too often. */
+  overdue_factor: z.number().min(1.5).max(100).optional(),
   /** What a video costs you there, in US cents, for the orphans' list. */
   cost_cents: z.number().min(0).optional(),
   /** What tenants may choose it by. */

@@ -9,8 +9,9 @@ import type { Balances, Entry, foldJournal, Hold } from "./core/ledger.ts";
 import type { News } from "./core/news.ts";
 import type { ModelName, ModelSwitch, ModelSwitches } from "./core/models.ts";
 import type { PublicTask } from "./core/public-task.ts";
-import type { Limits, TenantStatus, Usage } from "./core/quota.ts";
+import type { Limits, PlanAsk, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
+import type { ImageType } from "./core/reference-image.ts";
 import type { Result } from "./core/result.ts";
 import type { Quantiles } from "./core/latency.ts";
 import type { Attempt, AttemptReason, Lease, Metadata, Orphan, StoredVideo, Wait, Task, TaskSpec, Upload } from "./core/task.ts";
@@ -35,7 +36,7 @@ export interface Job {
 }
 
 export interface JobImage {
-  /** As the tenant named it. */
+  /** As the tenant named it, or a link of ours to an upload; for an adapter that passes URLs on. */
   readonly url: string;
   /** The image itself, for an adapter that inlines; null for one that passes URLs on. */
   readonly file: ImageFile | null;
@@ -43,8 +44,8 @@ export interface JobImage {
 
 export interface ImageFile {
   readonly bytes: Uint8Array;
-  /** As its first bytes tell, whatever its server said. */
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  /** As its first bytes tell, whatever was said of it. */
+  readonly mimeType: ImageType;
 }
 
 /** The account with an upstream that an adapter works with. */
@@ -111,6 +112,8 @@ export interface Provider {
   open(source: Json, from: ResumePoint | null, signal: AbortSignal): Promise<VideoSource>;
   /** Asks it to stop, where the wire can. `too_late`: it has ended. `stopping`: taken; polls tell what came of it. Thrown: not known. */
   cancel?(operation: Json, signal: AbortSignal): Promise<"stopping" | "too_late">;
+  /** Whether this job can be asked to stop, where that differs from job to job. */
+  canCancel?(operation: Json): boolean;
   /** Whether a callback is the provider's own and of this operation, where the wire signs them. False is no error, only no hint. */
   isGenuine?(callback: Callback, operation: Json, signal: AbortSignal): Promise<boolean>;
 }
@@ -156,17 +159,28 @@ export type ProviderOf = (attempt: Pick<Attempt, "provider" | "credential">) => 
  */
 export type FetchImage = (url: string, ownHost: string, signal: AbortSignal) => Promise<ImageFile>;
 
-/** R2: the reference images of tasks under way, for wires that inline them. */
+export interface OpenImage {
+  readonly body: ReadableStream;
+  readonly size: number;
+  readonly mimeType: ImageType;
+}
+
+/** R2: the reference images of tasks under way, uploaded or fetched for wires that inline them. */
 export interface ImageStore {
   put(task: StoreTarget, index: number, file: ImageFile): Promise<void>;
   /** Null: it is not there. */
   read(taskId: string, index: number): Promise<ImageFile | null>;
+  /** The same as a stream. */
+  open(taskId: string, index: number): Promise<OpenImage | null>;
   /** Removing what is not there is success. */
   remove(taskId: string, count: number): Promise<void>;
 }
 
 /** Where a provider may call about one attempt: opaque, and good for a hint only. Null: the gateway cannot be called from outside. */
 export type CallbackUrlOf = (task: Pick<Task, "id" | "tenant" | "mode" | "base">, attempt: number) => Promise<string | null>;
+
+/** Where a provider that takes URLs may fetch a kept image of a task until it must have ended. Null: not from outside. */
+export type ImageUrlOf = (task: Pick<Task, "id" | "base" | "deadlineAt">, index: number) => Promise<string | null>;
 
 /** Rewrites a prompt (translates and enriches). May be slow, may throw: the caller bounds it and falls back. */
 export interface Enhancer {
@@ -215,8 +229,9 @@ export interface VideoMeta {
   readonly linkRevision: number;
 }
 
-/** One stored object as the sweep sees it. */
+/** One stored object as the sweep sees it: a video, or a reference image. */
 export interface StoredObject {
+  readonly key: string;
   readonly taskId: string;
   /** Whose it is, as far as its metadata says. */
   readonly owner: { readonly tenant: string; readonly mode: Mode } | null;
@@ -260,7 +275,14 @@ export interface VideoStore {
   revokeLinks(taskId: string, linkRevision: number, signal: AbortSignal): Promise<boolean>;
   /** Removes the video and gives up its unfinished upload. Removing what is not there is success. */
   remove(taskId: string, upload: Upload | null): Promise<void>;
-  list(cursor: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; cursor: string | null }>;
+}
+
+/** R2, all of it that is the gateway's. */
+export interface StoredObjects {
+  /** Those after the key `after`, in the order of their keys. `last`: where the next page goes on; null: this was the end. */
+  list(after: string | null, limit: number): Promise<{ objects: readonly StoredObject[]; last: string | null }>;
+  /** Removing what is not there is success. */
+  remove(keys: readonly string[]): Promise<void>;
 }
 
 export interface StoreTarget {
@@ -317,6 +339,8 @@ export type Settlement =
 /** One tenant's money in one mode. Every call may be repeated: each is keyed by a task's id. */
 export interface LedgerPort {
   reserve(ask: ReserveAsk): Promise<Result<Reserved, Refusal>>;
+  /** Whether account, plan and key allow such a task at all, whatever is left and whoever waits. Changes nothing. */
+  allows(keyId: string, ask: PlanAsk): Promise<Result<null, Refusal>>;
   /** The task that stands for the same wish already; null: none, or not for this key. Changes nothing. */
   recall(keyId: string, claim: Claim): Promise<{ readonly id: string; readonly usage: Usage } | null>;
   resolve(taskId: string, settlement: Settlement): Promise<void>;
@@ -324,7 +348,7 @@ export interface LedgerPort {
   forget(taskId: string): Promise<void>;
   /** The ids of its tasks, the newest first, older than `after`. */
   list(filter: TaskFilter, after: string | null, limit: number): Promise<string[]>;
-  /** Of these tasks, those that the ledger still has a row for. */
+  /** Of these tasks, those that the ledger still has a row for; an id that was given up is no task. */
   known(taskIds: readonly string[]): Promise<string[]>;
   /** The cron's look: re-arms a lost alarm, writes KV's copies anew once a day, and pokes what should be gone. */
   tend(): Promise<void>;
@@ -518,7 +542,7 @@ export interface LeaseEnd {
   readonly model: string;
   /** Null: it was completed. */
   readonly reason: AttemptReason | null;
-  /** Of a completed generation, from the submit until the provider was done. */
+  /** Of a completed generation, from the submit until the provider was done; of one that was given up, until then. */
   readonly durationMs: number | null;
   /** When a busy provider wants to be asked again; null: it did not say, or was not busy. */
   readonly retryAt: number | null;
@@ -589,7 +613,7 @@ export interface AuditEntry {
 export interface SweepPage {
   readonly lease: string;
   readonly tenants: readonly TenantRef[];
-  /** Where the walk over the stored videos goes on; null: from the start. */
+  /** The key after which the walk over what is stored goes on; null: from the start. */
   readonly objectCursor: string | null;
 }
 

@@ -23,6 +23,7 @@ import { videoLinks } from "./service/links.ts";
 import { callbacks } from "./service/callbacks.ts";
 import { currentModels } from "./service/models.ts";
 import { operator } from "./service/operator/operator.ts";
+import { referenceImages } from "./service/reference-images.ts";
 import { taskTokens } from "./service/task-tokens.ts";
 import { seedDemoTenant } from "./service/tenancy.ts";
 import { videos } from "./service/videos.ts";
@@ -32,6 +33,7 @@ import { webhooks } from "./service/webhooks.ts";
 import { signedLinks } from "./stores/links.ts";
 import { presigner } from "./stores/presign.ts";
 import { r2Images } from "./stores/images.ts";
+import { r2Objects } from "./stores/stored-objects.ts";
 import { kvTenants } from "./stores/tenants.ts";
 import { r2Videos } from "./stores/videos.ts";
 
@@ -56,6 +58,8 @@ function build(env: Bindings) {
   const tenants = kvTenants(env.TENANTS);
   const models = currentModels({ catalogue: table, tenants, clock });
   const store = r2Videos(env.VIDEOS, { maxBytes: settings.maxVideoBytes });
+  const objects = r2Objects(env.VIDEOS);
+  const images = r2Images(env.VIDEOS);
   const ledgerOf: LedgerOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
   const taskOf: TaskOf = (tenant, id) => env.VIDEO_TASK.getByName(`${tenant}/${id}`) as unknown as TaskPort;
   const booksOf: BooksOf = (tenant, mode) => env.TENANT_LEDGER.getByName(`${tenant}/${mode}`);
@@ -68,9 +72,10 @@ function build(env: Bindings) {
   const healthOf: HealthOf = (provider) => env.PROVIDER_HEALTH.getByName(provider);
   const judgeTenantUrl: JudgeUrl = (url, ownHost) => judgeUrlOf(url, [ownHost, ...ownHosts(settings)], settings.local);
   const callbackService = callbacks({ taskOf, providerOf, secrets: settings.taskIdSecrets, publicUrl: settings.publicUrl });
+  const imageService = referenceImages({ images, linkKeys: settings.linkKeys, publicUrl: settings.publicUrl, clock });
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const runSweep = async (dryRun = false): Promise<SweepReport | null> =>
-    sweep({ registry, ledgerOf, eventsOf, videos: store }, clock(), dryRun);
+    sweep({ registry, ledgerOf, eventsOf, objects }, clock(), dryRun);
   const keepAlive = (work: Promise<void>): void => waitUntil(work);
 
   return {
@@ -87,8 +92,10 @@ function build(env: Bindings) {
     limitsOf,
     timeoutsOf,
     healthOf,
-    images: r2Images(env.VIDEOS),
+    images,
     fetchImage: imageFetcher(judgeTenantUrl),
+    imageUrlOf: imageService.urlOf,
+    referenceImages: imageService,
     callbackUrlOf: callbackService.urlOf,
     callbacks: callbackService,
     telemetry: consoleTelemetry(env.USAGE, alertSender(settings.alertUrl, clock, keepAlive)),
@@ -112,6 +119,7 @@ function build(env: Bindings) {
       tenants,
       ledgerOf,
       taskOf,
+      images,
       links,
       enhancers: enhancersOf(env, settings),
       judgeWebhookUrl: judgeTenantUrl,
@@ -165,7 +173,7 @@ function build(env: Bindings) {
       runSweep,
       doctor: {
         tenants,
-        videos: store,
+        objects,
         registry,
         clock,
         providers: settings.providers.length,
@@ -220,7 +228,7 @@ function enhancersOf(env: Bindings, { enhancer }: Settings): Record<Mode, Enhanc
 }
 
 function ownHosts({ publicUrl, s3 }: Settings): string[] {
-  return [publicUrl, s3?.endpoint].filter((url) => url !== null && url !== undefined).map((url) => new URL(url).hostname);
+  return [publicUrl, s3?.endpoint].filter((url) => url !== null && url !== undefined).map((url) => new URL(url).host);
 }
 
 /** Until it succeeds; then never again. */

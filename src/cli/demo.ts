@@ -15,6 +15,8 @@ import { openVideo, VideoApi, type VideoRequest, type VideoTask } from "./video-
 /** Polls in a row that may fail before we give up: the task goes on meanwhile, so a restart of the server is no reason to. */
 const MAX_FAILED_POLLS = 5;
 const FAILED_POLL_MS = 2_000;
+/** Sooner than a program would look: somebody is watching, and reading costs no credits. */
+const LOOK_MS = 1_000;
 
 interface Options {
   readonly key: string;
@@ -85,14 +87,15 @@ function requestFor(prompt: string, { model, aspectRatio, image }: Options): Vid
 async function untilCompleted(api: VideoApi, created: VideoTask, line: ProgressLine): Promise<string> {
   let task = created;
   for (let failedPolls = 0; ;) {
-    line.show(`${printable(task.status)}  ${printable(task.id)}`);
+    const progress = task.status === "processing" && task.progress !== undefined ? `  ${line.percent(task.progress)}` : "";
+    line.show(`${printable(task.status)}${progress}  ${printable(task.id)}`);
     if (task.status === "completed" && task.video_url) return task.video_url;
     if (task.status === "failed") throw new TaskFailedError(`${task.id} failed: ${task.error?.message ?? "no reason given"}`);
     try {
       const answer = await api.query(task.id);
       task = answer.task;
       failedPolls = 0;
-      if (task.status === "pending" || task.status === "processing") await sleep(answer.pollAfterMs);
+      if (task.status === "pending" || task.status === "processing") await sleep(Math.min(answer.pollAfterMs, LOOK_MS));
     } catch (error) {
       failedPolls++;
       if (!isPassing(error) || failedPolls >= MAX_FAILED_POLLS) throw error;

@@ -14,6 +14,11 @@ export class ProgressLine {
     this.#timer = out.isTTY ? setInterval(() => this.#draw(), ProgressLine.#FRAME_MS) : null;
   }
 
+  /** A share of the whole, in percent: exact where the line is rewritten, else in tens. */
+  percent(exact: number): string {
+    return `${this.#timer === null ? Math.floor(exact / 10) * 10 : exact} %`;
+  }
+
   show(text: string): void {
     const changed = text !== this.#text;
     this.#text = text;

@@ -6,6 +6,8 @@ export interface VideoTask {
   readonly status: "pending" | "processing" | "completed" | "failed";
   readonly video_url?: string | null;
   readonly error?: { readonly message: string };
+  /** 0 to 100; absent in the reply to a create. */
+  readonly progress?: number;
 }
 
 export interface VideoRequest {
@@ -37,7 +39,9 @@ export class VideoApi {
 
   /** `pollAfterMs`: how long the gateway wants to be left alone. */
   async query(id: string): Promise<{ task: VideoTask; pollAfterMs: number }> {
-    return this.#call(`/v1/video/query?id=${encodeURIComponent(id)}`, { headers: this.#headers });
+    return this.#call(`/v1/video/query?id=${encodeURIComponent(id)}`, {
+      headers: { ...this.#headers, prefer: "return=representation" },
+    });
   }
 
   async #call(path: string, init: RequestInit): Promise<{ task: VideoTask; pollAfterMs: number }> {

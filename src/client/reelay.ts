@@ -182,6 +182,8 @@ export async function verifyWebhook(
   const entries = Symbol.iterator in headers ? [...(headers as Headers)] : Object.entries(headers);
   const given = new Map(entries.map(([name, value]) => [name.toLowerCase(), String(value)]));
   const [id = "", sentAt = "", signatures = ""] = ["id", "timestamp", "signature"].map((name) => given.get(`webhook-${name}`));
+  for (const [name, value] of Object.entries({ id, timestamp: sentAt, signature: signatures }))
+    if (value === "") throw new ReelayError("webhook_error", "missing_header", `The header webhook-${name} is missing.`);
   const message = await new Blob([`${id}.${sentAt}.`, body as string]).arrayBuffer();
   const proofs = signatures.split(" ").flatMap((each) => (/^v1,[A-Za-z0-9+/]{43}=$/.test(each) ? [bytesOf(each.slice(3))] : []));
   let isSigned = false;
@@ -191,9 +193,20 @@ export async function verifyWebhook(
     const key = await crypto.subtle.importKey("raw", bytesOf(encoded), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
     for (const proof of proofs) isSigned ||= await crypto.subtle.verify("HMAC", key, proof, message);
   }
-  if (!isSigned) throw new ReelayError("webhook_error", "invalid_signature", "No secret signed this, or it is not as it came.");
-  if (!(Math.abs(Date.now() / 1000 - Number(sentAt)) <= toleranceSeconds))
-    throw new ReelayError("webhook_error", "timestamp_out_of_tolerance", "It was signed too long ago, or a clock is wrong.");
+  if (!isSigned)
+    throw new ReelayError(
+      "webhook_error",
+      "invalid_signature",
+      "No signature matches: another secret signed it, or the body is not as it came.",
+    );
+  const age = Math.round(Date.now() / 1000 - Number(sentAt));
+  const when = age < 0 ? `${-age} s in the future` : `${age} s ago`;
+  if (!(Math.abs(age) <= toleranceSeconds))
+    throw new ReelayError(
+      "webhook_error",
+      "timestamp_out_of_tolerance",
+      `It was signed ${when}; ${toleranceSeconds} s are allowed.`,
+    );
   const data = JSON.parse(typeof body === "string" ? body : new TextDecoder().decode(body)) as Video;
   // The header that names the type is not signed. The status is.
   return { id, type: `video.${data.status === "pending" ? "created" : data.status}`, data };

@@ -10,7 +10,7 @@ export interface Generation {
   readonly upsample: boolean;
   /** Null: the model's own default. */
   readonly aspectRatio: AspectRatio | null;
-  /** Reference images as the tenant's https URLs, in order. */
+  /** Reference images in order: the tenant's https URLs, or names of uploads (reference-image). */
   readonly images: readonly string[];
 }
 

@@ -15,6 +15,7 @@ export async function verifyHmac(secret: string, message: string, signature: Uin
   return crypto.subtle.verify("HMAC", await importKey(secret), signature, utf8.encode(message));
 }
 
-export async function sha256(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8.encode(text)));
+export async function sha256(message: string | Uint8Array): Promise<Uint8Array> {
+  const bytes = typeof message === "string" ? utf8.encode(message) : (message as Uint8Array<ArrayBuffer>);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }

@@ -35,14 +35,18 @@ export function spendKey(
   if (rules.revokedAt !== null) return fail({ kind: "api_key_revoked" });
   if (rules.expiresAt !== null && rules.expiresAt <= now) return fail({ kind: "api_key_expired" });
   if (!rules.scopes.includes("create")) return fail({ kind: "insufficient_scope", needed: "create" });
-  if (rules.models !== null && !rules.models.includes(ask.model)) {
-    return fail({ kind: "model_not_allowed", model: ask.model, allowed: rules.models });
-  }
+  const allowed = checkKeyModel(rules, ask.model);
+  if (!allowed.ok) return allowed;
   const used = use.period === period ? use.used : 0;
   if (rules.budget !== null && used + ask.credits > rules.budget) {
     return fail({ kind: "key_budget_exceeded", needed: ask.credits, available: Math.max(rules.budget - used, 0) });
   }
   return ok({ period, used: used + ask.credits });
+}
+
+export function checkKeyModel({ models }: Pick<KeyRules, "models">, model: string): Result<null, Refusal> {
+  const isAllowed = models === null || models.includes(model);
+  return isAllowed ? ok(null) : fail({ kind: "model_not_allowed", model, allowed: models });
 }
 
 /** Gives back what a released hold had taken, if that was in the budget's own month. */

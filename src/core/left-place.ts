@@ -1,7 +1,7 @@
 // The place at a provider that a task has left, and what came of it there: the provider's health hears of it once.
 import { tookMs } from "./poll-schedule.ts";
+import { lastAttempt, type Attempt, type AttemptReason, type Task } from "./task.ts";
 import { isRouteTrouble } from "./upstream-errors.ts";
-import { lastAttempt, type AttemptReason, type Task } from "./task.ts";
 
 export interface LeftPlace {
   readonly provider: string;
@@ -10,7 +10,7 @@ export interface LeftPlace {
   readonly model: string;
   /** What is the matter; null: nothing, the provider did its part. */
   readonly reason: AttemptReason | null;
-  /** Of a completed generation. */
+  /** Of a completed generation, or at least so long, of one that we gave up; null: it says nothing of how long they take. */
   readonly durationMs: number | null;
   /** When a busy provider wants to be asked again; null: it did not say. */
   readonly retryAt: number | null;
@@ -20,8 +20,8 @@ export interface LeftPlace {
 export function leftPlace(before: Task, after: Task, now: number): LeftPlace | null {
   if (before.status === "queued") return unusedPlace(before, after);
   if (before.status !== "submitting" && before.status !== "running" && before.status !== "storing") return null;
-  const { startedAt } = lastAttempt(before);
-  const attempt = after.attempts.findLast((each) => each.startedAt === startedAt) ?? lastAttempt(before);
+  const { number, startedAt } = lastAttempt(before);
+  const attempt = after.attempts.findLast((each) => each.number === number) ?? lastAttempt(before);
   const isOver = attempt.outcome !== "open" && attempt.outcome !== "accepted";
   if (after.status !== "settling" && !isOver) return null;
   const { provider, credential, model, retryAt = null } = attempt;
@@ -35,8 +35,23 @@ export function leftPlace(before: Task, after: Task, now: number): LeftPlace | n
   if (attempt.outcome === "refused") {
     return { ...place, reason: isRouteTrouble(attempt.reason) ? attempt.reason : null, durationMs: null };
   }
+  // What went wrong before it was called, it knows nothing of.
+  if (attempt.outcome === "unsent") return { ...place, reason: "cancelled", durationMs: null };
   const ending = after.status === "settling" && after.outcome.kind === "failed" ? after.outcome.reason : null;
-  return { ...place, reason: attempt.reason ?? ending, durationMs: null };
+  const reason = attempt.reason ?? ending;
+  if (reason === "timeout" && attempt.outcome !== "failed") return { ...place, ...waitedOut(attempt, now) };
+  return { ...place, reason, durationMs: null };
+}
+
+/**
+ * What it says of a provider that we waited no longer. Short of what nearly all take there, nothing: the task came late. Else it takes
+ * at least as long, and is counted so: percentiles of those alone that were waited for would fall with each one given up.
+ */
+function waitedOut({ startedAt, latency }: Attempt, now: number): Pick<LeftPlace, "reason" | "durationMs"> {
+  const p95 = latency.quantiles?.at(-1);
+  const stayMs = Math.max(now - startedAt, 0);
+  if (p95 === undefined) return { reason: "timeout", durationMs: null };
+  return stayMs < p95 ? { reason: "queue_timeout", durationMs: null } : { reason: "timeout", durationMs: stayMs };
 }
 
 /** A task that ended, or went elsewhere, between getting its place and using it. */

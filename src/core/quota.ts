@@ -28,13 +28,17 @@ export interface Usage {
   readonly window: { readonly startedAt: number; readonly count: number };
 }
 
-export interface Ask {
+/** What of a wish its plan allows or not, whatever is left of it. */
+export interface PlanAsk {
   readonly model: string;
-  readonly credits: number;
   /** How long the finished video is to be kept, in days; null: as long as the plan has it. */
   readonly retentionDays: number | null;
   /** Whether it says which providers it wants. */
   readonly choosesRoute?: boolean;
+}
+
+export interface Ask extends PlanAsk {
+  readonly credits: number;
 }
 
 export const WINDOW_MS = 60_000;
@@ -42,12 +46,8 @@ export const WINDOW_MS = 60_000;
 /** Everything in the order in which a tenant should hear it: may you at all, may you have this, can you pay, is it your turn. */
 export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal> {
   const { limits, window } = usage;
-  const standing = checkStanding(usage, ask.model);
-  if (!standing.ok) return standing;
-  if (ask.choosesRoute === true && limits.choosesRoutes !== true) return fail({ kind: "route_not_allowed" });
-  if (ask.retentionDays !== null && ask.retentionDays > limits.retentionDays) {
-    return fail({ kind: "retention_not_allowed", max: limits.retentionDays });
-  }
+  const allowed = checkPlan(usage, ask);
+  if (!allowed.ok) return allowed;
   if (usage.available < ask.credits) {
     return fail({ kind: "insufficient_quota", needed: ask.credits, available: usage.available });
   }
@@ -67,11 +67,16 @@ export function admit(usage: Usage, ask: Ask, now: number): Result<null, Refusal
   return ok(null);
 }
 
-function checkStanding({ status, limits }: Usage, model: string): Result<null, Refusal> {
+/** Whether it may be had at all: what neither waiting nor paying would change. */
+export function checkPlan({ status, limits }: Pick<Usage, "status" | "limits">, ask: PlanAsk): Result<null, Refusal> {
   if (status === "read_only") return fail({ kind: "account_read_only" });
   if (status === "suspended") return fail({ kind: "account_suspended" });
-  if (limits.models !== null && !limits.models.includes(model)) {
-    return fail({ kind: "model_not_allowed", model, allowed: limits.models });
+  if (limits.models !== null && !limits.models.includes(ask.model)) {
+    return fail({ kind: "model_not_allowed", model: ask.model, allowed: limits.models });
+  }
+  if (ask.choosesRoute === true && limits.choosesRoutes !== true) return fail({ kind: "route_not_allowed" });
+  if (ask.retentionDays !== null && ask.retentionDays > limits.retentionDays) {
+    return fail({ kind: "retention_not_allowed", max: limits.retentionDays });
   }
   return ok(null);
 }

@@ -17,7 +17,7 @@ export interface SeenTask extends PublicTask {
 export interface SeenAttempt {
   /** Unix seconds. */
   readonly startedAt: number;
-  readonly outcome: "under_way" | "refused" | "failed";
+  readonly outcome: "under_way" | "refused" | "failed" | "completed";
 }
 
 export function seenTask(task: Task, videoUrl: string | null, now: number): SeenTask {
@@ -30,20 +30,25 @@ export function seenTask(task: Task, videoUrl: string | null, now: number): Seen
     queue: task.status === "queued" ? queueOf(task, now) : null,
     attempts: task.attempts.map(({ startedAt, outcome }) => ({
       startedAt: Math.floor(startedAt / 1000),
-      outcome: OUTCOMES[outcome],
+      outcome: outcome === "accepted" ? acceptedOutcome(task) : OUTCOMES[outcome],
     })),
   };
 }
 
 const OUTCOMES = {
   open: "under_way",
-  accepted: "under_way",
   busy: "refused",
   refused: "refused",
+  unsent: "refused",
   unknown: "failed",
   failed: "failed",
   abandoned: "failed",
-} as const satisfies Record<Attempt["outcome"], SeenAttempt["outcome"]>;
+} as const satisfies Record<Exclude<Attempt["outcome"], "accepted">, SeenAttempt["outcome"]>;
+
+/** Of a task that failed only where an earlier release stored it: since then its attempt is closed with it. */
+function acceptedOutcome({ status }: Task): SeenAttempt["outcome"] {
+  return status === "completed" || status === "failed" ? status : "under_way";
+}
 
 /** The place is the best among the providers that it waits for; the estimate counts from now. */
 function queueOf(task: QueuedTask, now: number): SeenTask["queue"] {

@@ -1,5 +1,5 @@
-// Signed links: one file, GET and HEAD, until a time, or until they are revoked. Nothing but these parameters, each written in one
-// way only.
+// Signed links: one file, GET and HEAD, until a time, or until they are revoked; and to a reference image, for the provider that is to
+// fetch it. Nothing but these parameters, each written in one way only.
 import { base64url, fromBase64url } from "./encoding.ts";
 import { fail, ok, type Result } from "./result.ts";
 import { hmac, verifyHmac } from "./hmac.ts";
@@ -32,13 +32,23 @@ export function linkEpoch(nowMs: number, ttlSeconds: number): number {
 }
 
 export async function signLink(keys: LinkKeys, id: string, expiresAtSeconds: number, revision = 0): Promise<SignedLink> {
-  const key = keys[0];
-  if (key === undefined) throw new Error("no link key is configured");
-  const exp = String(expiresAtSeconds);
   const rev = revision === 0 ? null : String(revision);
-  const sig = base64url(await hmac(key.secret, message(id, exp, key.kid, rev)));
-  return { exp, kid: key.kid, ...(rev !== null && { rev }), sig };
+  const { exp, kid, sig } = await sign(keys, expiresAtSeconds, (...rest) => message(id, rev, ...rest));
+  return { exp, kid, ...(rev !== null && { rev }), sig };
 }
+
+/** To one reference image of a task. Under a label of its own, so that neither kind of link opens what the other does. */
+export async function signImageLink(
+  keys: LinkKeys,
+  id: string,
+  index: number,
+  expiresAtSeconds: number,
+): Promise<Omit<SignedLink, "rev">> {
+  return sign(keys, expiresAtSeconds, (...rest) => imageMessage(id, index, ...rest));
+}
+
+type Verified<Value> = Result<Value, { kind: "invalid_signature" | "url_expired" }>;
+type MessageOf = (exp: string, kid: string) => string;
 
 /** `query`: every parameter the link came with. The signature is judged before the time, so that `url_expired` is told only of real links. */
 export async function verifyLink(
@@ -46,20 +56,55 @@ export async function verifyLink(
   id: string,
   query: URLSearchParams,
   nowMs: number,
-): Promise<Result<VerifiedLink, { kind: "invalid_signature" | "url_expired" }>> {
-  const names = [...query.keys()].sort().join();
-  const exp = query.get("exp") ?? "";
+): Promise<Verified<VerifiedLink>> {
   const rev = query.get("rev");
-  const key = keys.find((each) => each.kid === query.get("kid"));
-  const signature = fromBase64url(query.get("sig") ?? "");
-  const isComplete = names === (rev === null ? "exp,kid,sig" : "exp,kid,rev,sig");
-  const isWell = /^[1-9]\d{9}$/.test(exp) && (rev === null || /^[1-9]\d{0,8}$/.test(rev));
-  if (!isComplete || !isWell || key === undefined || signature?.length !== 32) return fail({ kind: "invalid_signature" });
-  if (!(await verifyHmac(key.secret, message(id, exp, key.kid, rev), signature))) return fail({ kind: "invalid_signature" });
-  const expiresAtSeconds = Number(exp);
-  return expiresAtSeconds * 1000 > nowMs ? ok({ expiresAtSeconds, revision: Number(rev ?? 0) }) : fail({ kind: "url_expired" });
+  if (rev !== null && !/^[1-9]\d{0,8}$/.test(rev)) return fail({ kind: "invalid_signature" });
+  const names = rev === null ? "exp,kid,sig" : "exp,kid,rev,sig";
+  const verified = await verify(keys, query, names, nowMs, (...rest) => message(id, rev, ...rest));
+  return verified.ok ? ok({ expiresAtSeconds: verified.value, revision: Number(rev ?? 0) }) : verified;
 }
 
-function message(id: string, exp: string, kid: string, rev: string | null): string {
+/** Until when it opens the image, in unix seconds. */
+export async function verifyImageLink(
+  keys: LinkKeys,
+  id: string,
+  index: number,
+  query: URLSearchParams,
+  nowMs: number,
+): Promise<Verified<number>> {
+  return verify(keys, query, "exp,kid,sig", nowMs, (...rest) => imageMessage(id, index, ...rest));
+}
+
+async function sign(keys: LinkKeys, expiresAtSeconds: number, messageOf: MessageOf): Promise<Omit<SignedLink, "rev">> {
+  const key = keys[0];
+  if (key === undefined) throw new Error("no link key is configured");
+  const exp = String(expiresAtSeconds);
+  return { exp, kid: key.kid, sig: base64url(await hmac(key.secret, messageOf(exp, key.kid))) };
+}
+
+async function verify(
+  keys: LinkKeys,
+  query: URLSearchParams,
+  names: string,
+  nowMs: number,
+  messageOf: MessageOf,
+): Promise<Verified<number>> {
+  const exp = query.get("exp") ?? "";
+  const key = keys.find((each) => each.kid === query.get("kid"));
+  const signature = fromBase64url(query.get("sig") ?? "");
+  const isComplete = [...query.keys()].sort().join() === names;
+  if (!isComplete || !/^[1-9]\d{9}$/.test(exp) || key === undefined || signature?.length !== 32) {
+    return fail({ kind: "invalid_signature" });
+  }
+  if (!(await verifyHmac(key.secret, messageOf(exp, key.kid), signature))) return fail({ kind: "invalid_signature" });
+  const expiresAtSeconds = Number(exp);
+  return expiresAtSeconds * 1000 > nowMs ? ok(expiresAtSeconds) : fail({ kind: "url_expired" });
+}
+
+function message(id: string, rev: string | null, exp: string, kid: string): string {
   return rev === null ? `v1\n${id}\n${exp}\n${kid}` : `v2\n${id}\n${exp}\n${kid}\n${rev}`;
+}
+
+function imageMessage(id: string, index: number, exp: string, kid: string): string {
+  return `image-v1\n${id}\n${index}\n${exp}\n${kid}`;
 }

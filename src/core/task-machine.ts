@@ -3,7 +3,7 @@
 import { backoff } from "./backoff.ts";
 import { hasUntoldNews, untoldNews, type News } from "./news.ts";
 import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
-import { closeAttempt, failing, handedOn, moved } from "./task-moves.ts";
+import { ambiguous, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { attemptNumber, lastAttempt } from "./task.ts";
 import type {
@@ -23,7 +23,7 @@ export type Effect =
   /** Fetch its images, for a wire that inlines them. */
   | { kind: "prepare"; task: QueuedTask }
   /** Ask the provider's health for a place. */
-  | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask }
+  | { kind: "lease"; provider: string; model: string; credentials: readonly string[]; task: QueuedTask | RunningTask }
   | { kind: "submit"; attempt: Attempt; task: SubmittingTask }
   | { kind: "poll"; provider: string; task: RunningTask }
   | { kind: "cancel"; provider: string; task: RunningTask }
@@ -68,7 +68,7 @@ export function begin(task: Task, now: number, routes: readonly Route[]): Begun 
     case "running":
       if (task.cancel === "asked") return beginCancel(task, now);
       if (now < dueAt(task)) return waiting(task, now, dueAt(task));
-      return beginInstead(task, now, routes) ?? beginPoll(task, now);
+      return beginPoll(task, now);
     case "storing":
       return now < task.notBefore ? waiting(task, now, task.notBefore) : beginStore(task, now);
     case "settling":
@@ -86,6 +86,9 @@ export function followUp(task: Task, step: Effect, now: number, routes: readonly
   if (step.kind === "announce" || (step.kind === "settle" && task.status === "settling")) return null;
   if (task.status === "settling") return beginSettle(task, now);
   if (task.status === "queued" && hasMoved(task, step)) return beginSubmit(task, now, routes);
+  const instead =
+    task.status === "running" && (step.kind === "poll" || step.kind === "lease") ? beginInstead(task, now, routes) : null;
+  if (instead !== null) return instead;
   const news = untoldNews(task);
   return news.length === 0 ? null : { task, effect: { kind: "announce", news, task }, again: null };
 }
@@ -162,18 +165,21 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const { route, credentials } = choice;
   if (choice.readyAt > now) return waiting(task, now, Math.min(choice.readyAt, task.deadlineAt));
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
-    return { task, effect: { kind: "prepare", task }, again: now + PREPARE_MS };
+    return { task, effect: { kind: "prepare", task }, again: Math.min(now + PREPARE_MS, task.deadlineAt) };
   }
   const lease = task.lease?.provider === route.provider ? task.lease : null;
   if (route.leased && lease === null) {
-    return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: now + LEASE_MS };
+    return {
+      task,
+      effect: { kind: "lease", provider: route.provider, model, credentials, task },
+      again: Math.min(now + LEASE_MS, task.deadlineAt),
+    };
   }
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
   const p95 = quantiles?.at(-1);
-  const kept = forgetful(task.attempts);
-  const number = attemptNumber(task) + 1;
   const attempt: Attempt = {
+    number: attemptNumber(task) + 1,
     provider: route.provider,
     credential: lease?.credential ?? credentials[0] ?? "",
     model,
@@ -183,34 +189,42 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
     costCents: route.costCents,
     outcome: "open",
-    ...(number > kept.length + 1 && { number }),
   };
-  const submitting: SubmittingTask = { ...moved(task, "submitting", now), attempts: [...kept, attempt] };
+  const submitting: SubmittingTask = {
+    ...moved(task, "submitting", now),
+    attempts: [...forgetful(task.attempts), attempt],
+    repeat: null,
+  };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
 }
 
-/** The intent is on record and no answer is: we died in between, and the provider may be at work. */
+/** The intent is on record and no answer is: it was lost, or we died in between, and the provider may be at work. */
 function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[]): Begun {
   const attempt = lastAttempt(task);
   const repeats = routes.some(({ provider, resubmits }) => provider === attempt.provider && resubmits);
-  if (repeats && now < task.deadlineAt) {
-    return {
-      task,
-      effect: { kind: "submit", attempt, task },
-      again: Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt),
-    };
-  }
-  return beginSettle(failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now), now);
+  if (!repeats || now >= task.deadlineAt) return beginSettle(ambiguous(task, now), now);
+  if (task.repeat !== null && now < task.repeat.notBefore)
+    return waiting(task, now, Math.min(task.repeat.notBefore, task.deadlineAt));
+  const again = Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt);
+  // On record before it is asked again: whatever but a yes it answers now may be about the repetition only.
+  const repeating: SubmittingTask = { ...task, repeat: { notBefore: again } };
+  return { task: repeating, effect: { kind: "submit", attempt, task: repeating }, again };
 }
 
-/** A job that takes far longer than its like is given up, if another route is ready for the task; null: it is not, or none is. */
-function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): Begun | null {
-  const { overdueAt } = lastAttempt(task);
-  if (overdueAt === null || now < overdueAt || now >= task.deadlineAt || task.cancel !== "unasked" || !task.route.fallback)
-    return null;
-  const given = handedOn(task, "abandoned", "timeout", now);
+/**
+ * A job that takes far longer than its like is given up when another route can have the task now: until a place is had there, it goes
+ * on being polled where it is. Null: it is not to be given up, or nobody is ready.
+ */
+function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): FollowUp | null {
+  if (task.elsewhere === null || task.cancel !== "unasked" || now >= task.deadlineAt) return null;
+  const given: QueuedTask = { ...handedOn(task, "abandoned", "timeout", now), waits: task.elsewhere };
   const choice = chooseRoute(routes, given, now);
-  return choice !== null && choice.readyAt <= now ? beginSubmit(given, now, routes) : null;
+  if (choice === null || choice.readyAt > now) return null;
+  const { route, credentials } = choice;
+  const model = upstreamModel(route, task.generation.model);
+  if (!route.leased || model === null) return beginSubmit(given, now, routes);
+  // The look that is armed already is the next poll.
+  return { task, effect: { kind: "lease", provider: route.provider, model, credentials, task }, again: null };
 }
 
 function beginPoll(task: RunningTask, now: number): Begun {
@@ -238,9 +252,9 @@ function beginSettle(task: SettlingTask, now: number): Begun {
   return { task, effect: { kind: "settle", task }, again: repeatAt(task.settlingSince, now, SETTLE_CAP_MS) };
 }
 
-/** A provider that is busy for half an hour is asked often, and the oldest of that helps nobody. */
+/** Who is busy, or cannot be called, for half an hour is tried often, and the oldest of that helps nobody. */
 function forgetful(attempts: readonly Attempt[]): readonly Attempt[] {
   if (attempts.length < ATTEMPTS_KEPT) return attempts;
-  const oldest = attempts.findIndex(({ outcome }) => outcome === "busy");
+  const oldest = attempts.findIndex(({ outcome }) => outcome === "busy" || outcome === "unsent");
   return attempts.filter((_, index) => index !== oldest);
 }

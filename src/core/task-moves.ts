@@ -2,7 +2,7 @@
 import type { FailureCode } from "./errors.ts";
 import { publicStatus } from "./public-task.ts";
 import { lastAttempt, requeued } from "./task.ts";
-import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, Task } from "./task.ts";
+import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, SubmittingTask, Task } from "./task.ts";
 
 /** A task that is refused for half an hour comes by often; the first and the latest of it is what helps. */
 const TIMELINE_LENGTH = 60;
@@ -31,8 +31,16 @@ export function handedOn(
   return requeued(common, now, reason);
 }
 
-export function failing(task: Task, reason: FailureCode, now: number): SettlingTask {
-  return settling(task, { kind: "failed", reason, upload: task.status === "storing" ? task.upload : null }, now);
+/** Nobody can tell what the provider made of it, so nobody else may be asked. */
+export function ambiguous(task: SubmittingTask, now: number): SettlingTask {
+  return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+}
+
+/** `outcome`: of the attempt that a provider has accepted, where there is one. */
+export function failing(task: Task, reason: FailureCode, now: number, outcome: "failed" | "abandoned" = "abandoned"): SettlingTask {
+  const isTaken = task.status === "running" || task.status === "storing";
+  const closed = isTaken ? { ...task, attempts: closeAttempt(task, outcome, { reason }) } : task;
+  return settling(closed, { kind: "failed", reason, upload: task.status === "storing" ? task.upload : null }, now);
 }
 
 export function settling(task: Task, outcome: Outcome, now: number): SettlingTask {

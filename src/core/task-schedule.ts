@@ -27,7 +27,7 @@ export function wakeAt(task: Task, now: number): number {
     case "storing":
       return task.notBefore;
     case "submitting":
-      return pollAt(task, now);
+      return task.repeat === null ? pollAt(task, now) : Math.min(task.repeat.notBefore, Math.max(task.deadlineAt, now));
     case "running":
       return Math.min(Math.max(pollAt(task, now), task.notBefore), Math.max(task.deadlineAt, now));
     case "settling":

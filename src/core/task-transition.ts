@@ -3,10 +3,10 @@ import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
-import { closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
+import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
-import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, Task, Upload, Wait } from "./task.ts";
+import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
 import { isRouteTrouble } from "./upstream-errors.ts";
 import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
@@ -17,6 +17,8 @@ export type TaskEvent =
   | { type: "submit_refused"; by: RefusedBy; reason: FailureCode }
   /** `repeatable`: the provider takes a second submit under the same reference for the same. */
   | { type: "submit_unknown"; repeatable: boolean }
+  /** It came to nothing on our side, before the provider was called. */
+  | { type: "submit_unsent" }
   | { type: "prepared"; images: readonly PreparedImage[] }
   | { type: "prepare_failed"; reason: "image_fetch_failed" | "image_invalid" }
   | { type: "leased"; lease: Lease }
@@ -72,9 +74,11 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: 0,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
       };
     case "submit_refused": {
       if (task.status !== "submitting") return task;
+      if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
         const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
         const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
@@ -89,24 +93,37 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "submit_unknown":
       // It stays on record, and is sent again as the same one.
       if (task.status !== "submitting" || event.repeatable) return task;
-      return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
+      return ambiguous(task, now);
+    case "submit_unsent": {
+      // A repetition that was not sent leaves open what became of the submit before it.
+      if (task.status !== "submitting" || task.repeat !== null) return task;
+      const failures = task.attempts.filter(({ outcome }) => outcome === "unsent").length + 1;
+      const common = { ...moved(task, "queued", now), attempts: closeAttempt(task, "unsent") };
+      return requeued(common, now + backedOff(task, failures), lastReasonOf(task));
+    }
     case "prepared":
       return task.status === "queued" ? { ...task, images: event.images } : task;
     case "prepare_failed":
       return task.status === "queued" ? failing(task, event.reason, now) : task;
     case "leased":
+      // Only now that another has room for it is the job given up that was taking too long.
+      if (task.status === "running" && task.elsewhere !== null && task.cancel === "unasked")
+        return { ...handedOn(task, "abandoned", "timeout", now), lease: event.lease };
       return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
     case "lease_refused": {
+      const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
+      if (task.status === "running" && task.elsewhere !== null)
+        return { ...task, elsewhere: [...without(task.elsewhere, wait.provider), wait] };
       if (task.status !== "queued") return task;
-      const until = Math.max(event.wait.until, now + NEXT_ROUTE_MS);
-      return { ...task, lease: null, waits: [...without(task.waits, event.wait.provider), { ...event.wait, until }] };
+      return { ...task, lease: null, waits: [...without(task.waits, wait.provider), wait] };
     }
     case "still_running": {
       if (task.status !== "running") return task;
       if (task.lastPoll) return failing(task, "timeout", now);
       const wait = retryAfter(event.retryAfterMs);
-      if (wait === null && task.misses === 0) return task;
-      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait };
+      const elsewhere = isOverdue(task, now) ? (task.elsewhere ?? []) : null;
+      if (wait === null && task.misses === 0 && task.elsewhere === elsewhere) return task;
+      return { ...task, misses: 0, notBefore: wait === null ? task.notBefore : now + wait, elsewhere };
     }
     case "poll_missing": {
       if (task.status !== "running") return task;
@@ -136,6 +153,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
         spoiled: spoiled + 1,
         lastPoll: false,
         cancel: "unasked",
+        elsewhere: null,
         notBefore: now + wait,
       };
     }
@@ -187,7 +205,23 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
   }
 }
 
-/** The provider has failed: another may try, unless the fault is the task's own or there is no time left. */
+/** Whether a job takes so much longer than its like that another provider may take over. */
+function isOverdue(task: RunningTask, now: number): boolean {
+  const { overdueAt } = lastAttempt(task);
+  return overdueAt !== null && now >= overdueAt && task.route.fallback && task.cancel === "unasked";
+}
+
+/** A no to the repetition says nothing of the job that may have been begun before. "Not now": it is asked once more, as the same one. */
+function repeatRefused(task: SubmittingTask, event: Extract<TaskEvent, { type: "submit_refused" }>, now: number): Task {
+  if (event.by !== "busy") return ambiguous(task, now);
+  const named = now + (retryAfter(event.retryAfterMs) ?? 0);
+  return named <= (task.repeat?.notBefore ?? now) ? task : { ...task, repeat: { notBefore: named } };
+}
+
+/**
+ * The provider has failed: another may try, unless the fault is the task's own or there is no time left. That it took too long, as it
+ * says itself, is the route's. That it was stopped there, and not by us, is the task's: somebody at the operator's account wanted that.
+ */
 function givenUp(
   task: RunningTask | StoringTask,
   { by, reason }: { readonly by: "task" | "route"; readonly reason: FailureCode },
@@ -195,13 +229,10 @@ function givenUp(
 ): Task {
   const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
   if (goesOn) return handedOn(task, "failed", reason, now);
+  const ended = failing(task, reason, now, "failed");
   // Its tenant reads the same, and the provider is not to be blamed for it.
   const isTheTasks = by === "task" && reason === "upstream_rejected";
-  return failing(
-    isTheTasks ? { ...task, attempts: closeAttempt(task, "failed", { reason: "invalid_request" }) } : task,
-    reason,
-    now,
-  );
+  return isTheTasks ? { ...ended, attempts: closeAttempt(ended, "failed", { reason: "invalid_request" }) } : ended;
 }
 
 /** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */

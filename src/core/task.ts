@@ -5,10 +5,11 @@ import type { Generation } from "./generation.ts";
 import type { Json } from "./json.ts";
 import type { Latency, Quantiles } from "./latency.ts";
 import type { NewsType } from "./news.ts";
+import type { ImageType } from "./reference-image.ts";
 import type { RetryableCode, RouteTrouble } from "./upstream-errors.ts";
 
 /** Raised when the stored shape changes; a newer one than ours is left alone (see durable/video-task). */
-export const TASK_SCHEMA = 2;
+export const TASK_SCHEMA = 3;
 
 export interface TaskSpec {
   readonly id: string;
@@ -45,6 +46,8 @@ export type AttemptReason = FailureCode | RetryableCode | RouteTrouble | "invali
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
+  /** 1 for the task's first, and never given twice, however many attempts are forgotten: what a provider was told stands for this one. */
+  readonly number: number;
   readonly provider: string;
   /** The name of the secret that it was made with: whatever follows is asked with the same. */
   readonly credential: string;
@@ -59,13 +62,11 @@ export interface Attempt {
   readonly costCents: number | null;
   /** Where the route asked to be left alone: until when. */
   readonly retryAt?: number;
-  /** `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
-  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unknown" | "failed" | "abandoned";
+  /** `unsent`: its provider has heard nothing of it. `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
+  readonly outcome: "open" | "accepted" | "busy" | "refused" | "unsent" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
   /** As this provider rewrote the prompt, where it says so: for the tenant to read, and for no other provider. */
   readonly rewritten?: string;
-  /** Which of the task's attempts it is, where earlier ones were forgotten. Absent: as many as are on record up to it. */
-  readonly number?: number;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */
@@ -99,7 +100,7 @@ export interface Lease {
 /** A reference image that was fetched for a wire that inlines. */
 export interface PreparedImage {
   readonly bytes: number;
-  readonly mimeType: "image/jpeg" | "image/png" | "image/webp";
+  readonly mimeType: ImageType;
 }
 
 export interface StoredVideo {
@@ -154,10 +155,22 @@ export type QueuedTask = Common & {
   readonly lease: Lease | null;
   readonly lastReason: FailureCode | null;
 };
-export type SubmittingTask = Common & { readonly status: "submitting" };
-/** `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. */
+/**
+ * `repeat`: not null once an answer was lost, so that the provider may have the job already, and only its yes says what became of it.
+ * `notBefore`: when it is asked again, with the same attempt.
+ */
+export type SubmittingTask = Common & { readonly status: "submitting"; readonly repeat: { readonly notBefore: number } | null };
+/**
+ * `cancel`: whether its tenant wants it stopped, and whether the provider has heard of that. `elsewhere`: not null once it was found
+ * running still when it was overdue, so that another provider may take over: which ones are not asked for a while.
+ */
 export type RunningTask = Common &
-  Watching & { readonly status: "running"; readonly lastPoll: boolean; readonly cancel: "unasked" | "asked" | "passed_on" };
+  Watching & {
+    readonly status: "running";
+    readonly lastPoll: boolean;
+    readonly cancel: "unasked" | "asked" | "passed_on";
+    readonly elsewhere: readonly Wait[] | null;
+  };
 export type StoringTask = Common &
   Watching & {
     readonly status: "storing";
@@ -245,7 +258,7 @@ export function costCentsOf(orphans: readonly Orphan[]): number | null {
 
 /** Which attempt the last one is, 1 for the first: no two of a task have the same, so that a provider is never asked twice by one name. */
 export function attemptNumber({ attempts }: Pick<Task, "attempts">): number {
-  return attempts.at(-1)?.number ?? attempts.length;
+  return attempts.at(-1)?.number ?? 0;
 }
 
 export function lastAttempt(task: Task): Attempt {

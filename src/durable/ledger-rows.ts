@@ -3,7 +3,7 @@
 // place in the tenant's index, and the fingerprint that an SDK's retry is known by.
 import type { Claim } from "../core/idempotency.ts";
 import type { Change, Entry, Hold } from "../core/ledger.ts";
-import { createdAtSecondsOf } from "../core/task-id.ts";
+import { createdAtSecondsOf, ORDER_LENGTH, orderOf } from "../core/task-id.ts";
 import type { Metadata, Orphan } from "../core/task.ts";
 import type { OrphanView, ReserveAsk, TaskFilter, UsageRow } from "../ports.ts";
 
@@ -86,7 +86,12 @@ export class LedgerRows {
       where.push(condition);
       values.push(...given);
     };
-    if (after !== null) and("(created_at, id) < (?, ?)", createdAtSecondsOf(after), after);
+    // The key finds the second, and what the ids end with sorts the few within it: they begin with the model's name.
+    const order = `substr(id, -${ORDER_LENGTH})`;
+    if (after !== null) {
+      and("created_at <= ?", createdAtSecondsOf(after));
+      and(`(created_at, ${order}) < (?, ?)`, createdAtSecondsOf(after), orderOf(after));
+    }
     if (state !== null) and("state = ?", state);
     if (model !== null) and("model = ?", model);
     if (from !== null) and("created_at >= ?", from);
@@ -101,7 +106,7 @@ export class LedgerRows {
         ...(metadata.value === null ? [] : [metadata.value]),
       );
     }
-    return this.#ids(`WHERE ${where.join(" AND ")} ORDER BY created_at DESC, id DESC LIMIT ?`, ...values, limit);
+    return this.#ids(`WHERE ${where.join(" AND ")} ORDER BY created_at DESC, ${order} DESC LIMIT ?`, ...values, limit);
   }
 
   hold(id: string): HoldRow | null {

@@ -4,10 +4,10 @@ import { DurableObject } from "cloudflare:workers";
 import type { Mode } from "../core/api-key.ts";
 import type { Refusal } from "../core/errors.ts";
 import { IDEMPOTENCY_MS, SDK_RETRY_MS, type Claim } from "../core/idempotency.ts";
-import { refundKey, spendKey, UNUSED, type KeyUse } from "../core/key-rules.ts";
+import { checkKeyModel, refundKey, spendKey, UNUSED, type KeyUse } from "../core/key-rules.ts";
 import * as ledger from "../core/ledger.ts";
 import type { Account, Entry } from "../core/ledger.ts";
-import type { Limits, TenantStatus } from "../core/quota.ts";
+import { checkPlan, type Limits, type PlanAsk, type TenantStatus } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type {
   AccountView,
@@ -99,6 +99,15 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
     return claimed === null || claimed.fingerprint === claim.fingerprint ? ok(hold) : fail({ kind: "idempotency_key_reused" });
   }
 
+  async allows(keyId: string, ask: PlanAsk): ReturnType<LedgerPort["allows"]> {
+    const account = this.#store.account;
+    const key = account && this.#keys.get(keyId);
+    if (account === null || key === null) return fail({ kind: "invalid_api_key" });
+    if (this.#store.frozen !== null) return fail({ kind: "account_read_only" });
+    const allowed = checkPlan(ledger.usageOf(account), ask);
+    return allowed.ok ? checkKeyModel(key, ask.model) : allowed;
+  }
+
   async recall(keyId: string, claim: Claim): ReturnType<LedgerPort["recall"]> {
     const now = Date.now();
     const account = this.#store.account;
@@ -158,7 +167,7 @@ export class TenantLedger extends DurableObject<Cloudflare.Env> implements Ledge
   }
 
   async known(taskIds: readonly string[]): Promise<string[]> {
-    return this.#store.account === null ? [] : taskIds.filter((id) => this.#rows.hold(id) !== null);
+    return this.#store.account === null ? [] : taskIds.filter((id) => (this.#rows.hold(id)?.state ?? "withdrawn") !== "withdrawn");
   }
 
   async tend(): Promise<void> {

@@ -56,7 +56,8 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
     const task = this.#task();
     if (task === null || !isOurs(task)) return fail({ kind: "task_not_found" });
     if (isCancelled(task)) return ok("stopped");
-    const passesOn = task.status === "running" && wire(this.env).providerOf(lastAttempt(task))?.cancel !== undefined;
+    const provider = task.status === "running" ? wire(this.env).providerOf(lastAttempt(task)) : undefined;
+    const passesOn = task.status === "running" && provider?.cancel !== undefined && (provider.canCancel?.(task.operation) ?? true);
     const why = cancelRefusal(task, passesOn);
     if (why !== null) return fail({ kind: "task_not_cancellable", why });
     await this.#tell(task, { type: "cancel", passesOn });

@@ -7,6 +7,7 @@ import type { App, Services } from "./context.ts";
 import { answer, badRequest, errorBody, refuse } from "./errors.ts";
 import { listOf, page, pageQuery } from "./page.ts";
 import { planReply, toPlan } from "./plan.ts";
+import { strictBody } from "./validation.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
@@ -83,7 +84,7 @@ export const getUsage = createRoute({
   path: "/v1/usage",
   summary: "Ended tasks by day, model, key and status",
   security,
-  request: { query: z.object({ from: day.optional(), to: day.optional() }) },
+  request: { query: strictBody({ from: day.optional(), to: day.optional() }) },
   responses: {
     200: {
       description: "Both days included; by default this month so far",

@@ -6,9 +6,12 @@ export const adjustment = z
   .strictObject({
     param: z.string(),
     /** As it was asked for. */
-    from: z.union([z.string(), z.number(), z.boolean()]),
+    from: z.union([z.string(), z.number(), z.boolean()]).openapi({ type: ["string", "number", "boolean"] }),
     /** As it is done; null: it has no effect. */
-    to: z.union([z.string(), z.number()]).nullable(),
+    to: z
+      .union([z.string(), z.number()])
+      .nullable()
+      .openapi({ type: ["string", "number", "null"] }),
     why: z.string(),
   })
   .openapi("Adjustment");

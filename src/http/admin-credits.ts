@@ -21,7 +21,7 @@ import { refuse } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { listOf, page, pageQuery } from "./page.ts";
 import { MOST_CREDITS } from "./plan.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 const modeOrLive = mode.default("live");
 const modeQuery = z.object({ mode: modeOrLive });
@@ -29,7 +29,7 @@ const modePage = pageQuery.extend({ mode: modeOrLive });
 
 const creditBody = strictBody({
   kind: z.enum(["grant", "adjust"]),
-  amount: z.int().min(-MOST_CREDITS).max(MOST_CREDITS),
+  amount: whole(-MOST_CREDITS, MOST_CREDITS),
   reason,
   mode: modeOrLive,
 })

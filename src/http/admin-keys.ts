@@ -9,7 +9,7 @@ import type { App } from "./context.ts";
 import { refuse } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { modelList, MOST_CREDITS } from "./plan.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 /** Beyond it lies what was meant in milliseconds. */
 const YEAR_3000 = 32_503_680_000;
@@ -21,7 +21,7 @@ const keyBody = strictBody({
   name: line(64).nullish(),
   scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length).optional(),
   /** Credits a calendar month (UTC). */
-  budget: z.int().min(0).max(MOST_CREDITS).nullish(),
+  budget: whole(0, MOST_CREDITS).nullish(),
   models: modelList.optional(),
   ips: z.array(z.string().min(1).max(64)).min(1).max(100).nullish(),
   expires_at: z
@@ -83,7 +83,7 @@ const rollKey = createRoute({
   middleware: jsonBody,
   request: {
     params: keyParam,
-    body: takes(strictBody({ overlap_seconds: z.int().min(0).max(WEEK_SECONDS).default(DAY_SECONDS) })),
+    body: takes(strictBody({ overlap_seconds: whole(0, WEEK_SECONDS).default(DAY_SECONDS) })),
   },
   responses: replies("The new key, and once its text", madeKeyReply),
 });

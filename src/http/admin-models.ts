@@ -7,15 +7,15 @@ import { OPERATOR, reason, replies, takes } from "./admin-wire.ts";
 import type { App } from "./context.ts";
 import { jsonBody } from "./json-body.ts";
 import { MOST_CREDITS } from "./plan.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 const changeBody = strictBody({
   enabled: z.boolean().optional(),
   /** Told to tenants who ask for it meanwhile. */
   reason: reason.optional(),
   /** Null: as the catalogue has it. */
-  credits: z.int().min(1).max(MOST_CREDITS).nullable().optional(),
-  upsample_credits: z.int().min(0).max(MOST_CREDITS).nullable().optional(),
+  credits: whole(1, MOST_CREDITS).nullable().optional(),
+  upsample_credits: whole(0, MOST_CREDITS).nullable().optional(),
 })
   .refine((body) => [body.enabled, body.reason, body.credits, body.upsample_credits].some((field) => field !== undefined), {
     message: "must have enabled, credits or upsample_credits",

@@ -33,7 +33,7 @@ const taskReply = z
         provider: z.string(),
         model: z.string(),
         started_at: z.int(),
-        outcome: z.enum(["open", "accepted", "busy", "refused", "unknown", "failed", "abandoned"]),
+        outcome: z.enum(["open", "accepted", "busy", "refused", "unsent", "unknown", "failed", "abandoned"]),
         /** Why it came to nothing, in our words; null: it did not, or it is not known. */
         reason: z.string().nullable(),
       }),

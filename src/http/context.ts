@@ -9,6 +9,7 @@ import type { Callbacks } from "../service/callbacks.ts";
 import type { Files } from "../service/files.ts";
 import type { VideoLinks } from "../service/links.ts";
 import type { CurrentModels } from "../service/models.ts";
+import type { ReferenceImages } from "../service/reference-images.ts";
 import type { TaskTokens } from "../service/task-tokens.ts";
 import type { Videos } from "../service/videos.ts";
 import type { Watch } from "../service/watch.ts";
@@ -18,6 +19,7 @@ export interface Services {
   readonly models: () => Promise<CurrentModels>;
   readonly videos: Videos;
   readonly files: Files;
+  readonly referenceImages: Pick<ReferenceImages, "open">;
   readonly videoLinks: VideoLinks;
   readonly content: ReadContent;
   readonly authenticate: Authenticate;

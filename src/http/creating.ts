@@ -16,7 +16,7 @@ type Envelope = "base" | "requestId" | "idempotencyKey" | "isRetry";
 /** What a dialect reads out of a body; what it has no word for is as usual. */
 export type Wish = Pick<CreateRequest, "generation"> & Partial<Omit<CreateRequest, Envelope>>;
 
-const AS_USUAL = { maxCost: null, retentionDays: null, webhookUrl: null, metadata: {}, route: ANY_ROUTE };
+const AS_USUAL = { uploads: [], maxCost: null, retentionDays: null, webhookUrl: null, metadata: {}, route: ANY_ROUTE };
 
 /** `pathOf`: where this dialect reads a task. A no is answered already. */
 export async function createFrom(

@@ -13,6 +13,9 @@ const DOCUMENT = openapi as unknown as string;
 export const SAMPLE_ORIGIN = "https://reelay.example.com";
 const CACHE_SECONDS = 300;
 
+/** Of @scalar/api-reference, as installed: browsers keep the script of a version for good. */
+const SCALAR_VERSION = "1.46.4";
+
 const SCALAR = {
   url: "/openapi.json",
   theme: "default",
@@ -79,7 +82,7 @@ export function mountDocs(app: App, { publicUrl }: Services): void {
             <script nonce="${nonce}">
               ${raw(start(nonce))};
             </script>
-            <script nonce="${nonce}" src="/assets/scalar.js"></script>
+            <script nonce="${nonce}" src="/assets/scalar.js?v=${SCALAR_VERSION}"></script>
             <script nonce="${nonce}">
               Scalar.createApiReference("#app", ${raw(JSON.stringify(SCALAR))});
             </script>

@@ -3,8 +3,9 @@ import type { Refusal } from "../core/errors.ts";
 import type { z } from "@hono/zod-openapi";
 import { invalidAdminToken, invalidIdempotencyKey, methodNotAllowed, uriTooLong } from "./edge-errors.ts";
 import { internalError, notFound, toApiError, type ApiError } from "./errors.ts";
-import { checkHeaders, LARGE_BODY, LATE_BODY, parseBody } from "./json-body.ts";
+import { BODY_LIMITS, checkHeaders, largeBody, lateBody, parseBody } from "./json-body.ts";
 import { INVALID_FORM } from "./openai-form.ts";
+import { notAnImage } from "./openai-image.ts";
 import { createVideo, queryVideo } from "./seed.ts";
 import { faultOf } from "./validation.ts";
 
@@ -89,8 +90,9 @@ export function sampleErrors(): ApiError[] {
     unreadable({ "content-type": "text/plain" }),
     unreadable({ "content-encoding": "gzip" }),
     INVALID_FORM,
-    LATE_BODY,
-    LARGE_BODY,
+    notAnImage("input_reference"),
+    lateBody(BODY_LIMITS),
+    largeBody(BODY_LIMITS),
     invalidIdempotencyKey("must be 1 to 255 printable ASCII characters"),
     uriTooLong,
     methodNotAllowed("POST, OPTIONS"),

@@ -82,6 +82,11 @@ export const INPUT_ERRORS = {
     todo: "Remove some, or choose another model: GET /v1/models has max_images for each.",
     on: "generation",
   },
+  image_invalid: {
+    why: "The file or data URL that came as reference image is none that is taken. It is judged by its first bytes, not by its name or type.",
+    todo: "Send a JPEG, PNG or WebP file; a data URL in Base64.",
+    on: "form",
+  },
   image_url_not_allowed: {
     why: "An image's URL is not one that we fetch: it is not https, names a private or local address, carries credentials, or has an unusual port.",
     todo: "Host the image where everybody can fetch it over https.",
@@ -119,12 +124,12 @@ export const INPUT_ERRORS = {
   },
   request_timeout: {
     why: "The request's body did not arrive in time.",
-    todo: "Send it again; on a slow line, send less: images go by URL.",
+    todo: "Send it again; on a slow line, send less: images may go by URL.",
     on: "body",
   },
   payload_too_large: {
-    why: "The body is larger than anything this API takes.",
-    todo: "Send images as URLs and not inside the body.",
+    why: "The body, or an image in it, is larger than anything this path takes.",
+    todo: "Send images as URLs and not inside the body, or smaller ones where a form may bring them along.",
     on: "body",
   },
   uri_too_long: {

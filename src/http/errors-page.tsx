@@ -9,6 +9,12 @@ import { setPagePolicy } from "./page-policy.ts";
 
 const NONCE = "{nonce}";
 
+interface ContentsOf {
+  readonly groups: ReadonlyMap<ErrorStatus, readonly ErrorEntry[]>;
+  readonly failures: readonly FailureEntry[];
+  readonly operators: readonly ErrorEntry[];
+}
+
 export function mountErrorsPage(app: App): void {
   let drawn: string | null = null; // once an isolate; only the nonce is new each time
   app.get("/errors", async (c) => {
@@ -34,15 +40,20 @@ function Page({ nonce }: { nonce: string }) {
       </head>
       <body>
         <div class="page">
+          <header>
+            <Lead />
+          </header>
           <nav class="toc" aria-label="Codes">
-            {[...groups].map(([status, each]) => (
-              <TocGroup title={titleOf(status)} items={each.map(({ code }) => ({ id: code, code }))} />
-            ))}
-            <TocGroup title="Failed tasks" items={failures.map(({ code }) => ({ id: failureId(code), code }))} />
-            <TocGroup title="Operator API" items={operators.map(({ code }) => ({ id: code, code }))} />
+            {/* Twice, of which the style shows one: beside the page where there is room, else to be opened, without a script. */}
+            <details class="narrow">
+              <summary>All codes</summary>
+              <Contents groups={groups} failures={failures} operators={operators} />
+            </details>
+            <div class="wide">
+              <Contents groups={groups} failures={failures} operators={operators} />
+            </div>
           </nav>
           <main>
-            <Lead />
             {[...groups].map(([status, each]) => (
               <>
                 <h2>{titleOf(status)}</h2>
@@ -68,6 +79,18 @@ function Page({ nonce }: { nonce: string }) {
         </div>
       </body>
     </html>
+  );
+}
+
+function Contents({ groups, failures, operators }: ContentsOf) {
+  return (
+    <>
+      {[...groups].map(([status, each]) => (
+        <TocGroup title={titleOf(status)} items={each.map(({ code }) => ({ id: code, code }))} />
+      ))}
+      <TocGroup title="Failed tasks" items={failures.map(({ code }) => ({ id: failureId(code), code }))} />
+      <TocGroup title="Operator API" items={operators.map(({ code }) => ({ id: code, code }))} />
+    </>
   );
 }
 
@@ -131,6 +154,7 @@ function RequestError({ entry: { code, status, type, why, todo, charged, retry, 
 function Failure({ entry: { code, why, todo, example } }: { entry: FailureEntry }) {
   return (
     <section class="code" id={failureId(code)}>
+      {errorEntries().every((each) => each.code !== code) && <span id={code} />}
       <h3>
         <a href={`#${failureId(code)}`}>
           <code>{code}</code>
@@ -169,7 +193,7 @@ function titleOf(status: ErrorStatus): string {
   return `${status} ${STATUS_TITLES[status]}`;
 }
 
-/** Some codes are known to requests and to tasks. */
+/** Some codes are known to requests and to tasks. One that only tasks have is found under its plain name, too. */
 function failureId(code: string): string {
   return `task-${code}`;
 }

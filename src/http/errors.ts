@@ -226,7 +226,7 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
     case "invalid_cursor":
       return badRequest(refusal.kind, "after must be the id of one of your tasks, as last_id gives it.", "after");
     case "video_expired":
-      return badRequest(refusal.kind, "This video was deleted when its retention time ended.", null, 404);
+      return badRequest(refusal.kind, "This video is no longer there: it was deleted, or its retention time has ended.", null, 404);
     case "video_not_ready":
       return badRequest(refusal.kind, VIDEO_NOT_READY[refusal.why], null, 409);
     case "links_not_revocable":

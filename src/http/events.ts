@@ -10,6 +10,7 @@ import type { App, Services } from "./context.ts";
 import { errorBody } from "./errors.ts";
 import { eventStream, type Block } from "./event-stream.ts";
 import { refuseUnknown } from "./misses.ts";
+import { notEmpty, strictBody } from "./validation.ts";
 
 export const videoEvents = createRoute({
   method: "get",
@@ -22,8 +23,8 @@ export const videoEvents = createRoute({
   ].join(" "),
   security: [{ bearer: [] }],
   request: {
-    query: z.object({
-      id: z.string().min(1).optional().openapi({ example: "veo3:1704067200-xxxxxxxx" }),
+    query: strictBody({
+      id: notEmpty.optional().openapi({ example: "veo3:1704067200-xxxxxxxx" }),
       token: z.string().optional().openapi({ description: "A token of the task, for what can set no header" }),
     }),
     headers: z.object({ "last-event-id": z.string().optional().openapi({ description: "The last event that you have seen" }) }),

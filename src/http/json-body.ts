@@ -1,16 +1,30 @@
 // Reads a JSON body: bounded in bytes, time and depth, in UTF-8, each name once. The route's validator gets what it finds.
 import type { MiddlewareHandler } from "hono";
+import { MAX_IMAGE_BYTES } from "../core/reference-image.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type { AppEnv } from "./context.ts";
 import { answer, badRequest, type ApiError } from "./errors.ts";
 import { findJsonFault } from "./json-text.ts";
 
-export const MAX_BODY_BYTES = 256 * 1024;
-const MAX_DEPTH = 8;
-const BODY_TIMEOUT_MS = 15_000;
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+}
 
-export const LATE_BODY = badRequest("request_timeout", `The body did not arrive in ${BODY_TIMEOUT_MS / 1000} s.`, null, 408);
-export const LARGE_BODY = badRequest("payload_too_large", `The body has more than ${MAX_BODY_BYTES} bytes.`, null, 413);
+/** Of every body, and of the texts in a form. */
+export const BODY_LIMITS: BodyLimits = { maxBytes: 256 * 1024, timeoutMs: 15_000 };
+/** Of a form, which may bring an image along. */
+export const FORM_LIMITS: BodyLimits = { maxBytes: MAX_IMAGE_BYTES + BODY_LIMITS.maxBytes, timeoutMs: 60_000 };
+const MAX_DEPTH = 8;
+
+export function lateBody({ timeoutMs }: BodyLimits): ApiError {
+  return badRequest("request_timeout", `The body did not arrive in ${timeoutMs / 1000} s.`, null, 408);
+}
+
+export function largeBody({ maxBytes }: BodyLimits): ApiError {
+  return badRequest("payload_too_large", `The body has more than ${maxBytes} bytes.`, null, 413);
+}
+
 export const COMPRESSED_BODY = badRequest("unsupported_encoding", "Send the body as it is, without Content-Encoding.", null, 415);
 
 export const jsonBody: MiddlewareHandler<AppEnv> = async (c, next) => {
@@ -40,18 +54,21 @@ export function isCompressed(headers: Headers): boolean {
   return encoding !== null && encoding !== "identity";
 }
 
-export async function readBytes(body: ReadableStream<Uint8Array> | null): Promise<Result<Uint8Array, ApiError>> {
+export async function readBytes(
+  body: ReadableStream<Uint8Array> | null,
+  limits: BodyLimits = BODY_LIMITS,
+): Promise<Result<Uint8Array, ApiError>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = body?.getReader();
-  const late = timeout(BODY_TIMEOUT_MS);
+  const late = timeout(limits.timeoutMs);
   try {
     while (reader !== undefined) {
       const read = await Promise.race([reader.read(), late.promise]);
-      if (read === "late") return give(LATE_BODY);
+      if (read === "late") return give(lateBody(limits));
       if (read.done) break;
       size += read.value.byteLength;
-      if (size > MAX_BODY_BYTES) return give(LARGE_BODY);
+      if (size > limits.maxBytes) return give(largeBody(limits));
       chunks.push(read.value);
     }
   } finally {
@@ -86,7 +103,7 @@ export function parseBody(bytes: Uint8Array): Result<unknown, ApiError> {
   const fault = findJsonFault(text, MAX_DEPTH);
   if (fault?.kind === "too_deep") return fail(badRequest("too_deep", `The body is nested more than ${MAX_DEPTH} deep.`));
   if (fault?.kind === "duplicate_key")
-    return fail(badRequest("duplicate_key", "The same name is given twice.", printable(fault.name)));
+    return fail(badRequest("duplicate_key", `${printable(fault.name)} is given twice.`, printable(fault.name)));
   return ok(value);
 }
 

@@ -11,7 +11,7 @@ import { jsonBody } from "./json-body.ts";
 import { metadataKey, metadataValue } from "./metadata.ts";
 import { refuseUnknown } from "./misses.ts";
 import { queriedTask } from "./seed-wire.ts";
-import { strictBody, wholeNumber } from "./validation.ts";
+import { strictBody, whole, wholeNumber } from "./validation.ts";
 
 const MAX_LIMIT = 50;
 const MIN_LINK_SECONDS = 60;
@@ -29,12 +29,13 @@ const listQuery = strictBody({
   to: wholeNumber(0, LATEST).optional().openapi({ description: "Created at this time or earlier, in unix seconds" }),
   metadata_key: metadataKey.optional().openapi({ description: "Whose metadata has this name" }),
   metadata_value: metadataValue.optional().openapi({ description: "Whose metadata has this value of metadata_key" }),
-  after: id.optional().openapi({ description: "The last_id of the page before" }),
+  after: z.string().optional().openapi({ description: "The last_id of the page before" }),
   limit: wholeNumber(1, MAX_LIMIT).default(20).openapi({ default: 20 }),
 });
 
-const listedTask = queriedTask
-  .extend({ model: z.string(), created_at: z.int(), metadata: z.record(z.string(), z.string()) })
+// Not extended: Scalar's validator does not take what that would be in the document, an allOf.
+const listedTask = z
+  .strictObject({ ...queriedTask.shape, model: z.string(), created_at: z.int(), metadata: z.record(z.string(), z.string()) })
   .openapi("ListedVideo");
 
 const listReply = z
@@ -52,7 +53,7 @@ const idBody = strictBody({ id }).openapi("VideoId");
 
 const linkBody = strictBody({
   id,
-  expires_in: z.int().min(MIN_LINK_SECONDS).max(MAX_LINK_SECONDS).nullish().openapi({ description: "The link's life in seconds" }),
+  expires_in: whole(MIN_LINK_SECONDS, MAX_LINK_SECONDS).nullish().openapi({ description: "The link's life in seconds" }),
   revoke: z.boolean().nullish().openapi({ description: "Make every link that is out stop working, instead" }),
 })
   .refine(({ revoke, expires_in }) => revoke !== true || (expires_in ?? null) === null, {
@@ -62,7 +63,7 @@ const linkBody = strictBody({
   .openapi("LinkVideo");
 
 const linkReply = z.union([
-  z.strictObject({ id: z.string(), url: z.string(), expires_at: z.int() }).openapi("VideoLink"),
+  z.strictObject({ id: z.string(), video_url: z.string(), expires_at: z.int() }).openapi("VideoLink"),
   z.strictObject({ id: z.string(), object: z.literal("video.links"), revoked: z.literal(true) }).openapi("RevokedLinks"),
 ]);
 
@@ -165,7 +166,7 @@ export function mountManage(app: App, services: Services): void {
     const made = await videoLinks.make(caller, given, life ?? null, baseOf(c, services));
     if (!made.ok) return refuseUnknown(c, services, made.error);
     c.set("taskId", given);
-    return c.json({ id: given, url: made.value.url, expires_at: made.value.expiresAt }, 200);
+    return c.json({ id: given, video_url: made.value.url, expires_at: made.value.expiresAt }, 200);
   });
 }
 

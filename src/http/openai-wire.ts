@@ -2,20 +2,23 @@
 import { z } from "@hono/zod-openapi";
 import type { Generation } from "../core/generation.ts";
 import { catalogue, MODEL_NAMES, type ModelName } from "../core/models.ts";
+import { MAX_IMAGE_BYTES } from "../core/reference-image.ts";
 import type { SeenTask } from "../core/seen-task.ts";
 import { adjustedLength, adjustment, ofAnotherModel, VIDEO_SECONDS, type Adjustment } from "./adjustments.ts";
 import type { FieldNames } from "./errors.ts";
+import { isDataUrl } from "./openai-image.ts";
 import { promptText } from "./prompt.ts";
+import { SORA, SORA_PRO, type StandIn } from "./sora-models.ts";
 import { strictBody } from "./validation.ts";
 
-/** What the API's own models were called, and the model here that comes nearest. */
+/** What the API's own models were called, and the models here that come nearest, one of which takes images. */
 const ALIASES = {
-  "sora-2": "veo3.1-fast",
-  "sora-2-pro": "veo3.1",
-  "sora-2-2025-10-06": "veo3.1-fast",
-  "sora-2-2025-12-08": "veo3.1-fast",
-  "sora-2-pro-2025-10-06": "veo3.1",
-} as const satisfies Record<string, ModelName>;
+  "sora-2": SORA,
+  "sora-2-pro": SORA_PRO,
+  "sora-2-2025-10-06": SORA,
+  "sora-2-2025-12-08": SORA,
+  "sora-2-pro-2025-10-06": SORA_PRO,
+} as const satisfies Record<string, StandIn>;
 type Alias = keyof typeof ALIASES;
 
 const PLAIN = { "16:9": "1280x720", "9:16": "720x1280" } as const;
@@ -45,19 +48,14 @@ const unsupported = (message: string) =>
     if (given != null) context.addIssue({ code: "custom", message, params: { code: "unsupported_parameter" } });
   });
 
-const imageUrl = z.string().superRefine((url, context) => {
-  if (/^\s*data:/i.test(url)) {
-    const message = "takes https URLs and no data URLs";
-    context.addIssue({ code: "custom", message, params: { code: "unsupported_parameter" } });
-  }
-});
-
 export const createBody = strictBody({
   prompt: promptText,
   model: z
     .enum([...MODEL_NAMES, ...names(ALIASES)])
     .nullish()
-    .openapi({ description: `${DEFAULT_MODEL} by default, which stands for ${ALIASES[DEFAULT_MODEL]}` }),
+    .openapi({
+      description: `${DEFAULT_MODEL} by default, which stands for ${SORA.plain}, and with an image for ${SORA.withImage}`,
+    }),
   seconds: z
     .preprocess((given) => (typeof given === "number" ? String(given) : given), z.enum(["4", "8", "12"]).nullish())
     .openapi({ type: "string", enum: ["4", "8", "12"], description: `Every video has ${VIDEO_SECONDS} seconds` }),
@@ -67,12 +65,27 @@ export const createBody = strictBody({
     .openapi({ description: `${DEFAULT_SIZE} by default` }),
   input_reference: strictBody({
     // First, because a body that has it lacks the other one.
-    file_id: unsupported("is not supported: send the image's public https URL as image_url")
+    file_id: unsupported(
+      "is not supported: send the image itself as a form's file input_reference, or its public https URL as image_url",
+    )
       .optional()
       .openapi({ description: "Not supported" }),
-    image_url: imageUrl.openapi({ description: "A public https URL; in a form, the part input_reference[image_url]" }),
+    image_url: z
+      .string()
+      .openapi({ description: "A public https URL, or a data URL in Base64; in a form, the part input_reference[image_url]" }),
   }).nullish(),
 }).openapi("OpenAICreateVideo");
+
+const imageFile = z.instanceof(File).openapi({
+  type: "string",
+  format: "binary",
+  description: `A JPEG, PNG or WebP image of at most ${MAX_IMAGE_BYTES} bytes; or its URL, as the part input_reference[image_url]`,
+});
+
+/** A form, as it may bring its image along. */
+export const createForm = strictBody({ ...createBody.shape, input_reference: imageFile.optional() }).openapi(
+  "OpenAICreateVideoForm",
+);
 
 /** Its name of each field, as a body in JSON has it. What there is no name for is never refused. */
 export const OPENAI_FIELDS: FieldNames = {
@@ -86,10 +99,13 @@ export const OPENAI_FIELDS: FieldNames = {
   webhookUrl: "webhook_url",
 };
 
-export function toGeneration(body: z.infer<typeof createBody>): { generation: Generation; adjustments: Adjustment[] } {
+type Body = z.infer<typeof createBody> | z.infer<typeof createForm>;
+
+/** An image that came along has no URL, and is none of the generation's yet. */
+export function toGeneration(body: Body): { generation: Generation; adjustments: Adjustment[] } {
   const { model: asked, seconds, size, input_reference: reference } = body;
   const named = asked ?? DEFAULT_MODEL;
-  const model = isAlias(named) ? ALIASES[named] : named;
+  const model = isAlias(named) ? ALIASES[named][reference == null ? "plain" : "withImage"] : named;
   const { aspectRatio, upsample } = SIZES[size ?? DEFAULT_SIZE];
   const shapes = MODELS[model].aspectRatios.length > 0;
   const adjustments = [
@@ -104,7 +120,7 @@ export function toGeneration(body: z.infer<typeof createBody>): { generation: Ge
       enhancePrompt: false,
       upsample,
       aspectRatio: shapes ? aspectRatio : null,
-      images: reference == null ? [] : [reference.image_url],
+      images: reference == null || reference instanceof File || isDataUrl(reference.image_url) ? [] : [reference.image_url],
     },
     adjustments: adjustments.filter((each) => each !== null),
   };

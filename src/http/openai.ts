@@ -12,10 +12,12 @@ import type { App, AppEnv, Services } from "./context.ts";
 import { createFrom, seenAfterCreate } from "./creating.ts";
 import { answer, errorBody, notFound, refuse } from "./errors.ts";
 import { refuseUnknown } from "./misses.ts";
-import { jsonOrFormBody } from "./openai-form.ts";
-import { createBody, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
+import { hasFile, jsonOrFormBody } from "./openai-form.ts";
+import { imageIn } from "./openai-image.ts";
+import { createBody, createForm, OPENAI_FIELDS, toGeneration, toVideo, videoList, videoObject } from "./openai-wire.ts";
 import { replyWithContent } from "./reading-content.ts";
-import { faultOf } from "./validation.ts";
+import { faultOf, wholeNumber } from "./validation.ts";
+import { readPatiently, waitForCreated } from "./waiting.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
@@ -31,7 +33,7 @@ export const createOpenAIVideo = createRoute({
   request: {
     body: {
       required: true,
-      content: { "application/json": { schema: createBody }, "multipart/form-data": { schema: createBody } },
+      content: { "application/json": { schema: createBody }, "multipart/form-data": { schema: createForm } },
     },
   },
   responses: { 200: videoReply("The video, queued"), ...errors },
@@ -45,7 +47,7 @@ export const listOpenAIVideos = createRoute({
   request: {
     query: z.object({
       after: z.string().optional(),
-      limit: z.coerce.number<string>().int().min(1).max(100).default(20),
+      limit: wholeNumber(1, 100).default(20).openapi({ default: 20 }),
       order: z.enum(["desc"]).optional().openapi({ description: "Newest first" }),
     }),
   },
@@ -124,12 +126,16 @@ export function mountOpenAI(app: App, services: Services): void {
   app.openAPIRegistry.registerPath(createOpenAIVideo);
   app.on("POST", createOpenAIVideo.path, authenticated(authenticate, "create"), jsonOrFormBody, async (c) => {
     const input: unknown = await c.req.json();
-    const body = createBody.safeParse(input);
+    const body = (hasFile(input) ? createForm : createBody).safeParse(input);
     if (!body.success) return answer(c, faultOf(body.error, input, "json"));
+    const image = await imageIn(body.data.input_reference ?? null);
+    if (!image.ok) return answer(c, image.error);
+    const uploads = image.value === null ? [] : [image.value];
     const { generation, adjustments } = toGeneration(body.data);
-    const created = await createFrom(c, services, { generation }, pathOf, OPENAI_FIELDS);
+    const created = await createFrom(c, services, { generation, uploads }, pathOf, OPENAI_FIELDS);
     if (!created.ok) return created.error;
-    const task = await seenAfterCreate(c, services, created.value);
+    const waited = await waitForCreated(c, services, created.value.task.id);
+    const task = waited ?? (await seenAfterCreate(c, services, created.value));
     setPollAfter(c, task);
     return c.json({ ...toVideo(task), adjustments }, 200);
   });
@@ -147,9 +153,8 @@ export function mountOpenAI(app: App, services: Services): void {
 
   app.on("GET", retrieveOpenAIVideo.getRoutingPath(), authenticated(authenticate, "read"));
   app.openapi(retrieveOpenAIVideo, async (c) => {
-    const found = await videos.get(c.var.caller, c.req.valid("param").id, baseOf(c, services));
+    const found = await readPatiently(c, services, c.req.valid("param").id);
     if (!found.ok) return refuseUnknown(c, services, found.error);
-    c.set("taskId", found.value.id);
     setPollAfter(c, found.value);
     return c.json(toVideo(found.value), 200);
   });

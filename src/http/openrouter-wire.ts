@@ -3,10 +3,13 @@ import { z } from "@hono/zod-openapi";
 import type { Generation } from "../core/generation.ts";
 import { ASPECT_RATIOS, catalogue, MODEL_NAMES, type AspectRatio, type Model, type ModelName } from "../core/models.ts";
 import type { PublicTask } from "../core/public-task.ts";
-import { adjustedLength, adjustment, VIDEO_SECONDS, type Adjustment } from "./adjustments.ts";
+import type { Metadata } from "../core/task.ts";
+import { adjustedLength, adjustment, ofAnotherModel, VIDEO_SECONDS, type Adjustment } from "./adjustments.ts";
 import type { FieldNames } from "./errors.ts";
+import { metadata, metadataValue } from "./metadata.ts";
 import { promptText } from "./prompt.ts";
-import { strictBody } from "./validation.ts";
+import { SORA, SORA_PRO, type StandIn } from "./sora-models.ts";
+import { strictBody, whole } from "./validation.ts";
 
 /** The same models by its names for them. */
 const SLUGS = {
@@ -17,6 +20,10 @@ const SLUGS = {
   "google/veo-3.1-fast": "veo3.1-fast",
 } as const satisfies Record<string, ModelName>;
 type Slug = keyof typeof SLUGS;
+
+/** Models that are not served here, and what stands in for them. */
+const STAND_INS = { "openai/sora-2": SORA, "openai/sora-2-pro": SORA_PRO } as const satisfies Record<string, StandIn>;
+type Absent = keyof typeof STAND_INS;
 
 const RESOLUTIONS = ["720p", "1080p"] as const;
 type Resolution = (typeof RESOLUTIONS)[number];
@@ -35,12 +42,9 @@ const LONGEST_SECONDS = 600;
 const imagePart = { type: z.literal("image_url"), image_url: strictBody({ url: z.string() }) };
 
 const wish = strictBody({
-  model: z.enum([...MODEL_NAMES, ...(Object.keys(SLUGS) as Slug[])]),
+  model: z.enum([...MODEL_NAMES, ...(Object.keys(SLUGS) as Slug[]), ...(Object.keys(STAND_INS) as Absent[])]),
   prompt: promptText,
-  duration: z
-    .int()
-    .min(1)
-    .max(LONGEST_SECONDS)
+  duration: whole(1, LONGEST_SECONDS)
     .nullish()
     .openapi({ description: `Every video has ${VIDEO_SECONDS} seconds` }),
   resolution: z.enum(RESOLUTIONS).nullish(),
@@ -52,6 +56,8 @@ const wish = strictBody({
   frame_images: z.array(strictBody({ ...imagePart, frame_type: z.enum(["first_frame", "last_frame"]) })).nullish(),
   input_references: z.array(strictBody(imagePart)).nullish(),
   callback_url: z.string().nullish().openapi({ description: "Called as the webhook_url of /v1/video/create is" }),
+  metadata: metadata.nullish(),
+  user: metadataValue.nullish().openapi({ description: "Kept with the task, as `user` of its metadata" }),
   seed: z.int().nullish().openapi({ description: "Has no effect" }),
   generate_audio: z.boolean().nullish().openapi({ description: "Has no effect: it is up to the model" }),
   provider: z.looseObject({}).nullish().openapi({ description: "Has no effect" }),
@@ -67,13 +73,16 @@ export const createBody = wish
       if ((resolution ?? meant.resolution) !== meant.resolution) fault("size", "contradicts resolution");
       if ((aspectRatio ?? meant.aspectRatio) !== meant.aspectRatio) fault("size", "contradicts aspect_ratio");
     }
-    const { imageRole } = MODELS[modelOf(body.model)];
+    const { imageRole } = MODELS[modelOf(body)];
     if (imageRole === "components" && frames?.length) {
       fault("frame_images", `is nothing that ${body.model} takes: send input_references`, "unsupported_parameter");
     }
     if (imageRole === "frames" && references?.length) {
       fault("input_references", `is nothing that ${body.model} takes: send frame_images`, "unsupported_parameter");
     }
+    const { user, metadata: pairs } = body;
+    if (user != null && (pairs?.["user"] ?? user) !== user) fault("user", "contradicts metadata.user");
+    if (!metadata.safeParse(metadataOf(body)).success) fault("metadata", "has no room left for user");
     const types = (frames ?? []).map((frame) => frame.frame_type);
     if (new Set(types).size < types.length) fault("frame_images", "has two of one frame_type");
     if (types.includes("last_frame") && !types.includes("first_frame")) fault("frame_images", "has no first_frame");
@@ -81,17 +90,23 @@ export const createBody = wish
   .openapi("OpenRouterCreateVideo");
 
 type Body = z.infer<typeof createBody>;
+type Named = Pick<z.infer<typeof wish>, "model" | "frame_images" | "input_references">;
 
 export function toGeneration(body: Body): Generation {
   const meant = body.size == null ? null : SIZES[body.size];
   return {
-    model: modelOf(body.model),
+    model: modelOf(body),
     prompt: body.prompt,
     enhancePrompt: false,
     upsample: (meant?.resolution ?? body.resolution) === "1080p",
     aspectRatio: meant?.aspectRatio ?? body.aspect_ratio ?? null,
     images: imagesOf(body).map(({ url }) => url),
   };
+}
+
+/** What a tenant says of the task, wherever in the body it says so. */
+export function metadataOf({ metadata: pairs, user }: Pick<Body, "metadata" | "user">): Metadata {
+  return { ...pairs, ...(user != null && { user }) };
 }
 
 /** This body's names for what is found wrong with it: which of two fields an image or a shape came in. */
@@ -110,8 +125,9 @@ export function fieldsOf(body: Body): FieldNames {
 }
 
 export function adjustmentsOf(body: Body): Adjustment[] {
-  const { duration, seed, generate_audio: audio, provider } = body;
+  const { model, duration, seed, generate_audio: audio, provider } = body;
   const adjustments = [
+    isAbsent(model) ? ofAnotherModel(model, modelOf(body)) : null,
     duration == null ? null : adjustedLength("duration", duration, VIDEO_SECONDS),
     seed == null ? null : { param: "seed", from: seed, to: null, why: "No model here takes a seed." },
     audio == null ? null : { param: "generate_audio", from: audio, to: null, why: "Whether there is sound is up to the model." },
@@ -132,11 +148,16 @@ function imagesOf({ frame_images: frames, input_references: references }: Body):
   ];
 }
 
-function modelOf(name: ModelName | Slug): ModelName {
-  return isSlug(name) ? SLUGS[name] : name;
+function modelOf({ model, frame_images: frames, input_references: references }: Named): ModelName {
+  if (isAbsent(model)) return STAND_INS[model][frames?.length || references?.length ? "withImage" : "plain"];
+  return isSlug(model) ? SLUGS[model] : model;
 }
 
-function isSlug(name: ModelName | Slug): name is Slug {
+function isAbsent(name: string): name is Absent {
+  return Object.hasOwn(STAND_INS, name);
+}
+
+function isSlug(name: string): name is Slug {
   return Object.hasOwn(SLUGS, name);
 }
 

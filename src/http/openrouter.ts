@@ -9,12 +9,26 @@ import { errorBody } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { refuseUnknown } from "./misses.ts";
 import { CATALOGUE_SINCE } from "./models.ts";
-import { adjustmentsOf, createBody, fieldsOf, jobReply, modelReply, toGeneration, toJob, toModelReply } from "./openrouter-wire.ts";
+import {
+  adjustmentsOf,
+  createBody,
+  fieldsOf,
+  jobReply,
+  metadataOf,
+  modelReply,
+  toGeneration,
+  toJob,
+  toModelReply,
+} from "./openrouter-wire.ts";
 import { replyWithContent } from "./reading-content.ts";
+import { readPatiently, waitForCreated } from "./waiting.ts";
 
 const errors = { default: { description: "An error", content: { "application/json": { schema: errorBody } } } };
 const security = [{ bearer: [] }];
 const bytes = { "video/mp4": { schema: z.string().openapi({ format: "binary" }) } };
+const headers = z.object({
+  prefer: z.string().optional().describe("`wait=N`: answer when the task has ended, or after N seconds, 60 at most"),
+});
 const params = z.object({ id: z.string().openapi({ example: "veo3:1704067200-xxxxxxxx" }) });
 
 export const submitOpenRouterVideo = createRoute({
@@ -22,7 +36,7 @@ export const submitOpenRouterVideo = createRoute({
   path: "/api/v1/videos",
   summary: "Submit a video (OpenRouter's wire)",
   security,
-  request: { body: { required: true, content: { "application/json": { schema: createBody } } } },
+  request: { headers, body: { required: true, content: { "application/json": { schema: createBody } } } },
   responses: { 202: { description: "The job", content: { "application/json": { schema: jobReply } } }, ...errors },
 });
 
@@ -43,13 +57,13 @@ export const pollOpenRouterVideo = createRoute({
   path: "/api/v1/videos/{id}",
   summary: "Poll a video (OpenRouter's wire)",
   security,
-  request: { params },
+  request: { params, headers },
   responses: { 200: { description: "The job", content: { "application/json": { schema: jobReply } } }, ...errors },
 });
 
-const index = z.coerce
-  .number<string>()
-  .refine((asked) => asked === 0, "must be 0: a job makes one video")
+const index = z
+  .string()
+  .refine((asked) => asked === "0", "must be 0: a job makes one video")
   .openapi({ type: "integer", enum: [0] });
 
 export const downloadOpenRouterVideo = createRoute({
@@ -67,15 +81,16 @@ export const downloadOpenRouterVideo = createRoute({
 });
 
 export function mountOpenRouter(app: App, services: Services): void {
-  const { videos, models, authenticate } = services;
+  const { models, authenticate } = services;
 
   app.on("POST", submitOpenRouterVideo.path, authenticated(authenticate, "create"), jsonBody);
   app.openapi(submitOpenRouterVideo, async (c) => {
     const body = c.req.valid("json");
-    const wish = { generation: toGeneration(body), webhookUrl: body.callback_url ?? null };
+    const wish = { generation: toGeneration(body), webhookUrl: body.callback_url ?? null, metadata: metadataOf(body) };
     const created = await createFrom(c, services, wish, pathOf, fieldsOf(body));
     if (!created.ok) return created.error;
-    const task = await seenAfterCreate(c, services, created.value);
+    const waited = await waitForCreated(c, services, created.value.task.id);
+    const task = waited ?? (await seenAfterCreate(c, services, created.value));
     return c.json({ ...toJob(task, baseOf(c, services), pathOf(task.id)), adjustments: adjustmentsOf(body) }, 202);
   });
 
@@ -89,12 +104,9 @@ export function mountOpenRouter(app: App, services: Services): void {
   app.on("GET", pollOpenRouterVideo.getRoutingPath(), authenticated(authenticate, "read"));
   app.openapi(pollOpenRouterVideo, async (c) => {
     const base = baseOf(c, services);
-    const found = await videos.get(c.var.caller, c.req.valid("param").id, base);
+    const found = await readPatiently(c, services, c.req.valid("param").id);
     if (!found.ok) return refuseUnknown(c, services, found.error);
-    const { id, retryAfterSeconds } = found.value;
-    c.set("taskId", id);
-    if (retryAfterSeconds !== null) c.header("Retry-After", String(retryAfterSeconds));
-    return c.json(toJob(found.value, base, pathOf(id)), 200);
+    return c.json(toJob(found.value, base, pathOf(found.value.id)), 200);
   });
 
   app.on("GET", downloadOpenRouterVideo.getRoutingPath(), authenticated(authenticate, "read"));

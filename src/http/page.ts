@@ -1,10 +1,11 @@
 // Lists in OpenAI's shape, newest first, walked by a cursor that is the last entry's own number.
 import { z } from "@hono/zod-openapi";
+import { strictBody, wholeNumber } from "./validation.ts";
 
 const CURSOR = /^[1-9]\d{0,15}$/;
 
-export const pageQuery = z.object({
-  limit: z.coerce.number<string>().int().min(1).max(100).default(20),
+export const pageQuery = strictBody({
+  limit: wholeNumber(1, 100).default(20).openapi({ default: 20 }),
   after: z
     .string()
     .refine((text) => CURSOR.test(text), { message: "is not a cursor of this list", params: { code: "invalid_cursor" } })

@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { MODEL_NAMES } from "../core/models.ts";
 import type { Limits } from "../core/quota.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 export const planReply = z
   .strictObject({
@@ -26,11 +26,11 @@ export const modelList = z.array(z.enum(MODEL_NAMES)).min(1).max(MODEL_NAMES.len
 
 /** What is left out stays as it is, or as it is by default. */
 export const planBody = strictBody({
-  credits: z.int().min(0).max(MOST_CREDITS).optional(),
-  requests_per_minute: z.int().min(1).max(1_000_000).optional(),
-  live_tasks: z.int().min(1).max(1_000_000).optional(),
+  credits: whole(0, MOST_CREDITS).optional(),
+  requests_per_minute: whole(1, 1_000_000).optional(),
+  live_tasks: whole(1, 1_000_000).optional(),
   models: modelList.optional(),
-  retention_days: z.int().min(1).max(365).optional(),
+  retention_days: whole(1, 365).optional(),
   route_choice: z.boolean().optional(),
 }).openapi("PlanChange");
 

@@ -6,9 +6,10 @@ import type { Quote } from "../core/pricing.ts";
 import type { PublicTask } from "../core/public-task.ts";
 import type { SeenTask } from "../core/seen-task.ts";
 import { queryBody } from "../service/query-body.ts";
+import type { Wish } from "./creating.ts";
 import { metadata } from "./metadata.ts";
 import { promptText } from "./prompt.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 /** What a video is to be: the same fields wherever one is described. */
 const wish = {
@@ -23,11 +24,10 @@ const wish = {
     .describe("https URLs of reference images: first and last frame, or elements, as the model has them"),
 };
 
-const maxCost = z.int().min(0).nullish().openapi({ description: "Refuse if it costs more credits than this" });
+const maxCost = whole(0).nullish().openapi({ description: "Refuse if it costs more credits than this" });
 
-export const quoteBody = strictBody({ ...wish, max_cost: maxCost }).openapi("QuoteVideo");
-
-export const createBody = strictBody({
+/** All that a create takes, of which a quote says what it would come to. */
+const asked = {
   ...wish,
   max_cost: maxCost,
   metadata: metadata.nullish(),
@@ -35,16 +35,11 @@ export const createBody = strictBody({
     .string()
     .nullish()
     .openapi({ description: "Told of everything that happens to this task", example: "https://example.com/hooks/videos" }),
-  retention_days: z
-    .int()
-    .min(1)
-    .max(365)
-    .nullish()
-    .openapi({ description: "How long the finished video is kept; at most your plan's" }),
+  retention_days: whole(1, 365).nullish().openapi({ description: "How long the finished video is kept; at most your plan's" }),
   route: strictBody({
     fallback: z.boolean().nullish().describe("false: no other provider takes over from the first"),
     only: z
-      .array(z.string().regex(/^[a-z0-9-]{1,32}$/))
+      .array(z.string().regex(/^[a-z0-9-]{1,32}$/, "must be 1 to 32 of a-z, 0-9 and -"))
       .min(1)
       .max(10)
       .nullish()
@@ -52,6 +47,12 @@ export const createBody = strictBody({
   })
     .nullish()
     .describe("Which providers may serve it, where your plan lets you choose"),
+};
+
+export const quoteBody = strictBody(asked).openapi("QuoteVideo");
+
+export const createBody = strictBody({
+  ...asked,
   dry_run: z.boolean().nullish().openapi({ description: "Answer with the quote, and do nothing" }),
 }).openapi("CreateVideo");
 
@@ -69,6 +70,10 @@ export const quoteReply = z
       enable_upsample: z.boolean(),
       aspect_ratio: z.enum(ASPECT_RATIOS).nullable(),
       images: z.array(z.string()),
+      metadata: z.record(z.string(), z.string()),
+      webhook_url: z.string().nullable(),
+      retention_days: z.int().nullable().describe("Null: as long as your plan has it"),
+      route: z.strictObject({ fallback: z.boolean(), only: z.array(z.string()).nullable() }),
     }),
   })
   .openapi("Quote");
@@ -106,7 +111,7 @@ export const queriedTask = z
       .nullish()
       .describe("While no provider has it"),
     attempts: z
-      .array(z.strictObject({ started_at: z.int(), outcome: z.enum(["under_way", "refused", "failed"]) }))
+      .array(z.strictObject({ started_at: z.int(), outcome: z.enum(["under_way", "refused", "failed", "completed"]) }))
       .optional()
       .describe("The hand-overs to providers so far"),
   })
@@ -122,8 +127,10 @@ export function toRepresentation(task: SeenTask): z.infer<typeof queriedTask> {
   };
 }
 
-export function toQuote({ generation, quote }: { generation: Generation; quote: Quote }): z.infer<typeof quoteReply> {
+/** `generation`: as it would be made, which may be otherwise than it was asked for. */
+export function toQuote(asking: Required<Wish>, { generation, quote }: { generation: Generation; quote: Quote }) {
   const { model, prompt, enhancePrompt, upsample, aspectRatio, images } = generation;
+  const { metadata: pairs, webhookUrl, retentionDays, route } = asking;
   return {
     object: "quote",
     credits: quote.credits,
@@ -135,18 +142,30 @@ export function toQuote({ generation, quote }: { generation: Generation; quote: 
       enable_upsample: upsample,
       aspect_ratio: aspectRatio,
       images: [...images],
+      metadata: { ...pairs },
+      webhook_url: webhookUrl,
+      retention_days: retentionDays,
+      route: { fallback: route.fallback, only: route.only === null ? null : [...route.only] },
     },
-  };
+  } satisfies z.infer<typeof quoteReply>;
 }
 
-export function toGeneration(body: z.infer<typeof quoteBody>): Generation {
+export function toWish(body: z.infer<typeof quoteBody>): Required<Wish> {
   return {
-    model: body.model,
-    prompt: body.prompt,
-    enhancePrompt: body.enhance_prompt ?? false,
-    upsample: body.enable_upsample ?? false,
-    aspectRatio: body.aspect_ratio ?? null,
-    images: body.images ?? [],
+    generation: {
+      model: body.model,
+      prompt: body.prompt,
+      enhancePrompt: body.enhance_prompt ?? false,
+      upsample: body.enable_upsample ?? false,
+      aspectRatio: body.aspect_ratio ?? null,
+      images: body.images ?? [],
+    },
+    uploads: [],
+    maxCost: body.max_cost ?? null,
+    retentionDays: body.retention_days ?? null,
+    webhookUrl: body.webhook_url ?? null,
+    metadata: body.metadata ?? {},
+    route: { fallback: body.route?.fallback ?? true, only: body.route?.only ?? null },
   };
 }
 

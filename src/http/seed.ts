@@ -16,9 +16,9 @@ import {
   quoteBody,
   quoteReply,
   toCreated,
-  toGeneration,
   toQuote,
   toRepresentation,
+  toWish,
 } from "./seed-wire.ts";
 import { isKnown, readPatiently, waitForCreated } from "./waiting.ts";
 
@@ -87,19 +87,11 @@ export function mountSeed(app: App, services: Services): void {
   app.on("POST", createVideo.path, authenticated(authenticate, "create"), jsonBody);
   app.openapi(createVideo, async (c) => {
     const body = c.req.valid("json");
-    const generation = toGeneration(body);
+    const wish = toWish(body);
     if (body.dry_run === true) {
-      const quoted = await videos.quote(c.var.caller, { generation, base: baseOf(c, services), maxCost: body.max_cost ?? null });
-      return quoted.ok ? c.json(toQuote(quoted.value), 200) : refuse(c, quoted.error);
+      const quoted = await videos.quote(c.var.caller, { ...wish, base: baseOf(c, services) });
+      return quoted.ok ? c.json(toQuote(wish, quoted.value), 200) : refuse(c, quoted.error);
     }
-    const wish = {
-      generation,
-      maxCost: body.max_cost ?? null,
-      retentionDays: body.retention_days ?? null,
-      webhookUrl: body.webhook_url ?? null,
-      metadata: body.metadata ?? {},
-      route: { fallback: body.route?.fallback ?? true, only: body.route?.only ?? null },
-    };
     const created = await createFrom(c, services, wish, (id) => `${queryVideo.path}?id=${id}`);
     if (!created.ok) return created.error;
     const waited = await waitForCreated(c, services, created.value.task.id);
@@ -109,10 +101,9 @@ export function mountSeed(app: App, services: Services): void {
 
   app.on("POST", quoteVideo.path, authenticated(authenticate, "read"), jsonBody);
   app.openapi(quoteVideo, async (c) => {
-    const body = c.req.valid("json");
-    const asked = { generation: toGeneration(body), base: baseOf(c, services), maxCost: body.max_cost ?? null };
-    const quoted = await videos.quote(c.var.caller, asked);
-    return quoted.ok ? c.json(toQuote(quoted.value), 200) : refuse(c, quoted.error);
+    const wish = toWish(c.req.valid("json"));
+    const quoted = await videos.quote(c.var.caller, { ...wish, base: baseOf(c, services) });
+    return quoted.ok ? c.json(toQuote(wish, quoted.value), 200) : refuse(c, quoted.error);
   });
 
   app.on("GET", queryVideo.path, watching(services));
@@ -120,7 +111,10 @@ export function mountSeed(app: App, services: Services): void {
     const found = await readPatiently(c, services, c.req.valid("query").id);
     if (!found.ok) return refuseUnknown(c, services, found.error);
     // Its extras change with every look, so that nothing about them could be known already.
-    if (wantsRepresentation(c.req.header("prefer") ?? null)) return c.json(toRepresentation(found.value), 200);
+    if (wantsRepresentation(c.req.header("prefer") ?? null)) {
+      c.header("Preference-Applied", "return=representation", { append: true });
+      return c.json(toRepresentation(found.value), 200);
+    }
     return (await isKnown(c, found.value)) ? c.body(null, 304) : c.json(queryBody(found.value), 200);
   });
 }

@@ -6,14 +6,11 @@ import type { App, Services } from "./context.ts";
 import { errorBody } from "./errors.ts";
 import { jsonBody } from "./json-body.ts";
 import { refuseUnknown } from "./misses.ts";
-import { strictBody } from "./validation.ts";
+import { strictBody, whole } from "./validation.ts";
 
 const tokenBody = strictBody({
   id: z.string().min(1).openapi({ example: "veo3:1704067200-xxxxxxxx" }),
-  expires_in: z
-    .int()
-    .min(TOKEN_SECONDS.min)
-    .max(TOKEN_SECONDS.max)
+  expires_in: whole(TOKEN_SECONDS.min, TOKEN_SECONDS.max)
     .nullish()
     .openapi({ description: `Seconds, ${TOKEN_SECONDS.usual} if not given` }),
 }).openapi("CreateTaskToken");

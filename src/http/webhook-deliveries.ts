@@ -4,7 +4,7 @@ import type { App, Services } from "./context.ts";
 import { answer, badRequest, refuse } from "./errors.ts";
 import { optionalJsonBody } from "./optional-body.ts";
 import { listOf, page } from "./page.ts";
-import { guarded, params, replies, takes, TENANT } from "./webhook-routes.ts";
+import { deliveryParams, guarded, params, replies, takes, TENANT } from "./webhook-routes.ts";
 import { deliveriesQuery, deliveryDetailReply, deliveryReply, emptyBody, toDelivery, toDeliveryDetail } from "./webhooks-wire.ts";
 
 const listDeliveries = createRoute({
@@ -21,7 +21,7 @@ const getDelivery = createRoute({
   method: "get",
   path: "/v1/webhooks/deliveries/{id}",
   summary: "One delivery, with its request and what was answered",
-  request: { params },
+  request: { params: deliveryParams },
   responses: replies("The delivery", deliveryDetailReply),
 });
 
@@ -30,7 +30,7 @@ const replayDelivery = createRoute({
   method: "post",
   path: "/v1/webhooks/deliveries/{id}/replay",
   summary: "Send it again, under the same webhook-id",
-  request: { params, body: takes(emptyBody, false) },
+  request: { params: deliveryParams, body: takes(emptyBody, false) },
   responses: replies("The delivery, on its way", deliveryDetailReply),
 });
 

@@ -17,8 +17,13 @@ export function takes<Schema extends z.ZodType, Required extends boolean>(schema
   return { required, content: { "application/json": { schema } } } as const;
 }
 
-/** An id of any form: one that does not exist is told so. */
-export const params = z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, example: "whe_abcdefghijklmnop" }) });
+/** Ids of any form: one that does not exist is told so. */
+export const params = idLike("whe_abcdefghijklmnop");
+export const deliveryParams = idLike("msg_abcdefghijklmnop-42");
+
+function idLike(example: string) {
+  return z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, example }) });
+}
 
 /** Asks for a key with that scope, and then for a body, before the route itself looks at anything. */
 export function guarded(app: App, { authenticate }: Services) {

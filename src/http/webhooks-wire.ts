@@ -1,13 +1,14 @@
 // Webhooks as the wire has them: what is taken, what is shown. A secret is shown when it is made, and not again.
 import { z } from "@hono/zod-openapi";
 import { NEWS_TYPES } from "../core/news.ts";
-import { isSigningSecret, placeOf, type Delivery, type Endpoint, type SigningSecrets } from "../core/webhook.ts";
+import { hookOf, isSigningSecret, placeOf, type Delivery, type Endpoint, type SigningSecrets } from "../core/webhook.ts";
 import type { DeliveryView } from "../ports.ts";
 import type { DeliveryDetail } from "../service/webhooks.ts";
 import { line, toSeconds, toSecondsOrNull } from "./admin-wire.ts";
-import { strictBody } from "./validation.ts";
+import { notEmpty, strictBody, whole, wholeNumber } from "./validation.ts";
 
-const WEEK_SECONDS = 7 * 86_400;
+export const DAY_SECONDS = 86_400;
+const WEEK_SECONDS = 7 * DAY_SECONDS;
 
 const events = z.array(z.enum(NEWS_TYPES)).min(1).max(NEWS_TYPES.length);
 const description = line(200).nullable();
@@ -25,16 +26,22 @@ export const createBody = strictBody({
 export const changeBody = strictBody({
   url: url.optional(),
   events: events.optional(),
-  description: description.optional(),
+  // Its example is the sample's: one that may be pasted, and changes nothing of where the events go.
+  description: description.optional().openapi({ example: "Orders" }),
   status: z.enum(["enabled", "disabled"]).optional(),
 }).openapi("ChangeWebhook");
 
 export const rollBody = strictBody({
-  overlap_seconds: z.int().min(0).max(WEEK_SECONDS).optional().openapi({
-    description: "How long the secret before signs too; a day where it is left out",
+  overlap_seconds: whole(0, WEEK_SECONDS).optional().openapi({
+    default: DAY_SECONDS,
+    description: "How long the secret before signs too; 0 ends it at once",
   }),
   secret: secret.nullish(),
 }).openapi("RollWebhookSecret");
+
+export const testBody = strictBody({
+  event: z.enum(NEWS_TYPES).default("video.completed").openapi({ description: "What the sample tells of" }),
+}).openapi("TestWebhook");
 
 export const emptyBody = strictBody({}).openapi("Nothing");
 
@@ -109,14 +116,20 @@ export const deliveryDetailReply = z
   })
   .openapi("WebhookDeliveryDetail");
 
-export const deliveriesQuery = z.object({
-  limit: z.coerce.number<string>().int().min(1).max(100).default(20),
+export const noQuery = strictBody({});
+
+export const deliveriesQuery = strictBody({
+  limit: wholeNumber(1, 100).default(20).openapi({ default: 20 }),
   after: z
     .string()
     .refine((id) => placeOf(id) !== null, { message: "is not a cursor of this list", params: { code: "invalid_cursor" } })
     .optional(),
-  endpoint: z.string().min(1).optional().openapi({ description: "An endpoint's id, or `task`: to tasks' own webhook_url" }),
-  task: z.string().min(1).optional(),
+  endpoint: z
+    .string()
+    .refine((id) => id === "task" || hookOf(id) !== null, "must be an endpoint's id, as whe_abcdefghijklmnop, or task")
+    .optional()
+    .openapi({ description: "An endpoint's id, or `task`: to tasks' own webhook_url" }),
+  task: notEmpty.optional(),
   state: z.enum(["pending", "delivered", "failed"]).optional(),
 });
 

@@ -13,20 +13,20 @@ import { mountWebhookDeliveries } from "./webhook-deliveries.ts";
 import { guarded, params, replies, takes, TENANT } from "./webhook-routes.ts";
 import {
   changeBody,
+  DAY_SECONDS,
   createBody,
   deliveryDetailReply,
-  emptyBody,
   endpointReply,
   madeEndpointReply,
+  noQuery,
   rollBody,
   secretReply,
+  testBody,
   toDeliveryDetail,
   toEndpoint,
   toMadeEndpoint,
   toSecret,
 } from "./webhooks-wire.ts";
-
-const DAY_SECONDS = 86_400;
 
 const createWebhook = createRoute({
   ...TENANT,
@@ -42,6 +42,7 @@ const listWebhooks = createRoute({
   method: "get",
   path: "/v1/webhooks",
   summary: "List the webhook endpoints",
+  request: { query: noQuery },
   responses: replies("All of them", z.strictObject({ object: z.literal("list"), data: z.array(endpointReply) })),
 });
 
@@ -106,7 +107,7 @@ const testWebhook = createRoute({
   method: "post",
   path: "/v1/webhooks/{id}/test",
   summary: "Send a sample now, once, and see how that goes",
-  request: { params, body: takes(emptyBody, false) },
+  request: { params, body: takes(testBody, false) },
   responses: replies("The delivery, with what was answered", deliveryDetailReply),
 });
 
@@ -165,11 +166,13 @@ export function mountWebhooks(app: App, services: Services): void {
   });
 
   app.openapi(testWebhook, async (c) => {
-    const tested = await webhooks.tryOut(c.var.caller, c.req.valid("param").id, baseOf(c, services));
+    const { event = "video.completed" } = c.req.valid("json");
+    const tested = await webhooks.tryOut(c.var.caller, c.req.valid("param").id, event, baseOf(c, services));
     return tested.ok ? c.json(toDeliveryDetail(tested.value), 200) : refuse(c, tested.error);
   });
 }
 
+// Where there is no body at all, the schema is not asked, and fills in nothing.
 function toRoll({ overlap_seconds: seconds = DAY_SECONDS, secret = null }: z.infer<typeof rollBody>) {
   return { overlapMs: seconds * 1000, secret };
 }

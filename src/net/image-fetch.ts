@@ -1,10 +1,9 @@
 // Fetches a reference image that a tenant named. What its server says of it is not believed: the first bytes tell what it is.
+import { imageTypeOf, MAX_IMAGE_BYTES } from "../core/reference-image.ts";
 import { RefusedError } from "../core/upstream-errors.ts";
-import type { FetchImage, ImageFile, JudgeUrl } from "../ports.ts";
+import type { FetchImage, JudgeUrl } from "../ports.ts";
 import { discard, guardedFetch } from "./guarded-fetch.ts";
 
-/** Three of them, in base64 and in JSON, have to fit into an isolate's memory. */
-export const MAX_IMAGE_BYTES = 10 * 1024 * 1024;
 /** These may pass; every other failure is the URL's own. */
 const MAY_PASS = [408, 425, 429, 500, 502, 503, 504];
 
@@ -21,7 +20,7 @@ export function imageFetcher(judge: JudgeUrl): FetchImage {
       throw refused("image_fetch_failed");
     }
     const bytes = await readCapped(response);
-    const mimeType = bytes && sniff(bytes);
+    const mimeType = bytes && imageTypeOf(bytes);
     if (bytes === null || mimeType === null) throw refused("image_invalid");
     return { bytes, mimeType };
   };
@@ -47,18 +46,6 @@ async function readCapped(response: Response): Promise<Uint8Array | null> {
     offset += chunk.byteLength;
   }
   return bytes;
-}
-
-const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-const JPEG = [0xff, 0xd8, 0xff];
-const RIFF = [0x52, 0x49, 0x46, 0x46];
-const WEBP = [0x57, 0x45, 0x42, 0x50];
-
-function sniff(bytes: Uint8Array): ImageFile["mimeType"] | null {
-  const has = (magic: readonly number[], at = 0): boolean => magic.every((byte, index) => bytes[at + index] === byte);
-  if (has(PNG)) return "image/png";
-  if (has(JPEG)) return "image/jpeg";
-  return has(RIFF) && has(WEBP, 8) ? "image/webp" : null;
 }
 
 function refused(reason: "image_fetch_failed" | "image_invalid"): RefusedError {

@@ -33,11 +33,19 @@ export function judgePublicUrl(url: string, ownHosts: readonly string[]): string
   return isOurs ? "must name a host outside this gateway and its platform" : null;
 }
 
-/** The same, and with `allowLoopback` http to this machine, too: in local runs webhooks are received, and images served, there. */
+/**
+ * The same, and with `allowLoopback` http to this machine, too: in local runs webhooks are received, and images served, there. Not
+ * by the gateway itself: `ownHosts` carry their ports.
+ */
 export function judgeWebhookUrl(url: string, ownHosts: readonly string[], allowLoopback: boolean): string | null {
   const parsed = allowLoopback ? URL.parse(url) : null;
-  if (parsed?.protocol === "http:" && LOOPBACK_HOSTS.includes(parsed.hostname) && !hasCredentials(parsed)) return null;
-  return judgePublicUrl(url, ownHosts);
+  const isLocal = parsed?.protocol === "http:" && LOOPBACK_HOSTS.includes(parsed.hostname) && !hasCredentials(parsed);
+  if (!isLocal) return judgePublicUrl(url, ownHosts);
+  // Receivers live on other ports of this very machine, whatever each calls it.
+  const own = ownHosts
+    .flatMap((host) => URL.parse(`http://${host}`) ?? [])
+    .filter((each) => LOOPBACK_HOSTS.includes(each.hostname));
+  return own.some(({ port }) => port === parsed.port) ? "must name a host or port outside this gateway" : null;
 }
 
 export interface ResultRules {

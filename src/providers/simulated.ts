@@ -1,5 +1,6 @@
 // The provider of every test key: no key, no network, real clips. What becomes of a job is scripted by tags in its prompt and
-// derives from its operation and the clock alone, so that it survives restarts and never needs a store.
+// derives from its operation and the clock alone, so that it survives restarts and never needs a store. Only that a job was to stop is
+// remembered, and forgotten with the isolate: then it finishes all the same, as a provider's may.
 import { z } from "zod";
 import type { FailureCode } from "../core/errors.ts";
 import type { AspectRatio } from "../core/models.ts";
@@ -13,11 +14,16 @@ const MEDIAN_MS = 6_000;
 const TROUBLE_MS = 3_000;
 const BUSY_RETRY_MS = 2_000;
 
-const FATES = ["stuck", "fail", "refuse", "busy", "flaky_poll", "lost_submit", "expired_link", "truncated"] as const;
+const FATES = ["stuck", "fail", "refuse", "busy", "flaky_poll", "lost_submit", "expired_link", "truncated", "cancellable"] as const;
 type Fate = (typeof FATES)[number] | "none";
 const REASONS = ["content_policy", "upstream_rejected"] as const satisfies readonly FailureCode[];
 
+/** Jobs that were asked to stop; the latest are enough. */
+const MOST_STOPPED = 1_000;
+
 const operation = z.object({
+  /** Absent in what the last release stored. */
+  job: z.string().default(""),
   readyAt: z.number(),
   fate: z.enum([...FATES, "none"]),
   reason: z.enum(REASONS),
@@ -34,20 +40,22 @@ interface Script {
 }
 
 function provider(clock: Clock): Provider {
+  const stopped = new Set<string>();
   return {
     traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
 
-    async submit({ generation, attempt }) {
+    async submit({ generation, attempt, reference }) {
       const { fate, reason, generationMs } = readTags(generation.prompt);
       if (fate === "refuse") throw new RefusedError("task", reason);
       if (fate === "busy" && attempt <= 2) throw new RetryableError("rate_limited", BUSY_RETRY_MS);
       if (fate === "lost_submit") throw new Error("the reply to the submit was lost");
       const aspectRatio = generation.aspectRatio ?? "16:9";
-      return { operation: { readyAt: clock() + generationMs, fate, reason, aspectRatio }, prompt: null };
+      return { operation: { job: reference, readyAt: clock() + generationMs, fate, reason, aspectRatio }, prompt: null };
     },
 
     async poll(handle) {
-      const { readyAt, fate, reason, aspectRatio } = operation.parse(handle);
+      const { job, readyAt, fate, reason, aspectRatio } = operation.parse(handle);
+      if (stopped.has(job)) return { status: "failed", by: "route", reason: "upstream_rejected" };
       const now = clock();
       if (fate === "stuck" || now < readyAt) return { status: "running" };
       const troubled = now < readyAt + TROUBLE_MS;
@@ -57,6 +65,16 @@ function provider(clock: Clock): Provider {
         status: "succeeded",
         source: { aspectRatio, expired: fate === "expired_link" && troubled, truncated: fate === "truncated" },
       };
+    },
+
+    canCancel: (handle) => operation.safeParse(handle).data?.fate === "cancellable",
+
+    async cancel(handle) {
+      const { job, readyAt } = operation.parse(handle);
+      if (clock() >= readyAt) return "too_late";
+      stopped.add(job);
+      for (const oldest of stopped) if (stopped.size > MOST_STOPPED) stopped.delete(oldest);
+      return "stopping";
     },
 
     async open(handle): Promise<VideoSource> {

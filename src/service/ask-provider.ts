@@ -1,15 +1,17 @@
 // What a task asks of a provider, up to the moment its video is ready: a place, a job, how it is getting on, to stop.
 import type { Route } from "../core/routing.ts";
 import type { LeftPlace } from "../core/left-place.ts";
+import { isUpload, type ImageType } from "../core/reference-image.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import { attemptNumber, type QueuedTask } from "../core/task.ts";
-import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
+import { RefusedError, RetryableError, type RefusedBy } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
   FetchImage,
   HealthOf,
   ImageStore,
+  ImageUrlOf,
   Job,
   JobImage,
   PollResult,
@@ -26,6 +28,7 @@ export interface AskingHands {
   readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   readonly fetchImage: FetchImage;
   readonly images: ImageStore;
+  readonly imageUrlOf: ImageUrlOf;
   readonly callbackUrlOf: CallbackUrlOf;
 }
 
@@ -69,9 +72,9 @@ export async function giveBack(task: string, { provider, ...left }: LeftPlace, h
   await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release(end)).catch(() => undefined);
 }
 
-/** One after the other: an image may have 10 MB. What was fetched before is not fetched again. */
+/** One after the other: an image may have 10 MB. What was uploaded, or fetched before, is not fetched. */
 export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: AskingHands): Promise<Performed> {
-  const prepared: { bytes: number; mimeType: "image/jpeg" | "image/png" | "image/webp" }[] = [];
+  const prepared: { bytes: number; mimeType: ImageType }[] = [];
   try {
     for (const [index, url] of task.generation.images.entries()) {
       const kept = await images.read(task.id, index);
@@ -89,7 +92,7 @@ export async function prepare({ task }: Of<"prepare">, { fetchImage, images }: A
 }
 
 function hostOf({ base }: QueuedTask): string {
-  return URL.parse(base)?.hostname ?? "";
+  return URL.parse(base)?.host ?? "";
 }
 
 export async function submit(
@@ -99,17 +102,24 @@ export async function submit(
 ): Promise<Performed> {
   if (provider === undefined) return refused("route", "no such provider");
   const { prompt, generation } = task;
+  let job: Job;
   const number = attemptNumber(task);
   try {
-    const job: Job = {
+    job = {
       model: attempt.model,
       prompt,
       generation,
       attempt: number,
       reference: `${task.id}/${number}`,
-      images: await imagesFor(task, provider, hands.images),
+      images: await imagesFor(task, provider, hands),
       callbackUrl: attempt.hinted ? await hands.callbackUrlOf(task, number) : null,
     };
+  } catch (error) {
+    // Ours, and the provider has heard of nothing.
+    if (error instanceof RefusedError) return refused("route", error.reason);
+    return { event: { type: "submit_unsent" }, note: nameOf(error) };
+  }
+  try {
     const { submitMs } = hands.timeoutsOf(attempt.provider);
     const submitted = await within(submitMs, async (signal) => provider.submit(job, signal));
     return { event: { type: "submitted", ...submitted } };
@@ -132,17 +142,22 @@ function noteOf({ by, reason }: RefusedError): string {
   return by === "key" ? "forbidden" : reason;
 }
 
-function refused(by: "route" | "task", note: string): Performed {
+function refused(by: RefusedBy, note: string): Performed {
   return { event: { type: "submit_refused", by, reason: "upstream_rejected" }, note };
 }
 
-/** As this adapter takes them. Those that were fetched are read before the provider is called: what is missing then costs nothing. */
-async function imagesFor({ id, generation }: Of<"submit">["task"], { traits }: Provider, images: ImageStore): Promise<JobImage[]> {
-  const isInline = traits.images === "inline";
+/** As this adapter takes them, before the provider is called: what cannot be had then costs nothing. */
+async function imagesFor(
+  task: Of<"submit">["task"],
+  { traits }: Provider,
+  { images, imageUrlOf }: AskingHands,
+): Promise<JobImage[]> {
   return Promise.all(
-    generation.images.map(async (url, index) => {
-      const file = isInline ? await images.read(id, index) : null;
-      if (isInline && file === null) throw new RefusedError("route", "upstream_rejected");
+    task.generation.images.map(async (image, index) => {
+      const isInline = traits.images === "inline";
+      const file = isInline ? await images.read(task.id, index) : null;
+      const url = isInline || !isUpload(image) ? image : await imageUrlOf(task, index);
+      if ((isInline && file === null) || url === null) throw new RefusedError("route", "upstream_rejected");
       return { url, file };
     }),
   );

@@ -1,6 +1,7 @@
-// The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers and deliveries nobody woke, videos nobody owns.
+// The cron's pass. Alarms do the daily work; this finds what an alarm lost: ledgers and deliveries nobody woke, videos and
+// reference images nobody owns.
 // Every step may run twice and beside another pass.
-import type { EventsOf, LedgerOf, StoredObject, RegistryPort, TenantRef, VideoStore } from "../ports.ts";
+import type { EventsOf, LedgerOf, StoredObject, StoredObjects, RegistryPort, TenantRef } from "../ports.ts";
 
 export interface SweepReport {
   readonly tenants: number;
@@ -10,12 +11,12 @@ export interface SweepReport {
 }
 
 const OBJECTS_A_PASS = 200;
-/** A video younger than this may belong to a task whose copy is not on record yet. */
+/** What is younger than this may belong to a task that is not on record yet. */
 const SETTLED_AFTER_MS = 60 * 60_000;
 
 /** Null: another pass is at it. `dryRun`: counts what it would look at and remove, and leaves everything as it was. */
 export async function sweep(
-  deps: { registry: RegistryPort; ledgerOf: LedgerOf; eventsOf: EventsOf; videos: VideoStore },
+  deps: { registry: RegistryPort; ledgerOf: LedgerOf; eventsOf: EventsOf; objects: StoredObjects },
   now: number,
   dryRun = false,
 ): Promise<SweepReport | null> {
@@ -44,9 +45,9 @@ export async function sweep(
     });
   }
 
-  let listed: Awaited<ReturnType<VideoStore["list"]>> = { objects: [], cursor: page.objectCursor };
+  let listed: Awaited<ReturnType<StoredObjects["list"]>> = { objects: [], last: page.objectCursor };
   await attempted(async () => {
-    listed = await deps.videos.list(page.objectCursor, OBJECTS_A_PASS);
+    listed = await deps.objects.list(page.objectCursor, OBJECTS_A_PASS);
     return listed.objects.length;
   });
   let orphans = 0;
@@ -54,21 +55,21 @@ export async function sweep(
     orphans += await attempted(async () => removeUnknown(deps, owner, objects, dryRun));
   }
   if (dryRun) await deps.registry.abandonSweep(page.lease);
-  else await deps.registry.finishSweep(page.lease, listed.cursor);
+  else await deps.registry.finishSweep(page.lease, listed.last);
   return { tenants: tended.size, objects: listed.objects.length, orphans, errors };
 }
 
 /** The ledger has a row for every task that is not purged, so one question a tenant settles a whole page. */
 async function removeUnknown(
-  deps: { ledgerOf: LedgerOf; videos: VideoStore },
+  deps: { ledgerOf: LedgerOf; objects: StoredObjects },
   owner: TenantRef | null,
   objects: readonly StoredObject[],
   dryRun: boolean,
 ): Promise<number> {
-  const ids = objects.map(({ taskId }) => taskId);
+  const ids = [...new Set(objects.map(({ taskId }) => taskId))];
   const known = owner === null ? [] : await deps.ledgerOf(owner.tenant, owner.mode).known(ids);
-  const unknown = ids.filter((id) => !known.includes(id));
-  if (!dryRun) for (const id of unknown) await deps.videos.remove(id, null);
+  const unknown = objects.filter(({ taskId }) => !known.includes(taskId));
+  if (!dryRun) await deps.objects.remove(unknown.map(({ key }) => key));
   return unknown.length;
 }
 

@@ -1,5 +1,6 @@
-// Create: judge everything that can be judged for nothing, hold the credits, start the task. In this order, so that a no costs
-// nothing and a yes is kept: what was answered has a hold and a task, and one without the other is undone here or by the watchdog.
+// Create: judge everything that can be judged for nothing, hold the credits, keep what was uploaded, start the task. In this order, so
+// that a no costs nothing and a yes is kept: what was answered has a hold and a task, and one without the other is undone here or by
+// the watchdog.
 import type { Mode } from "../core/api-key.ts";
 import { hex } from "../core/encoding.ts";
 import type { Refusal } from "../core/errors.ts";
@@ -13,11 +14,25 @@ import { fail, ok, type Result } from "../core/result.ts";
 import { routesFor, routesMaking, type Route } from "../core/routing.ts";
 import { startTask, type Metadata, type RoutePreference, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
-import type { Clock, Enhancer, JudgeUrl, LedgerOf, LedgerPort, Reserved, TaskOf, TaskPort, TenantStore } from "../ports.ts";
+import type {
+  Clock,
+  Enhancer,
+  ImageFile,
+  ImageStore,
+  JudgeUrl,
+  LedgerOf,
+  LedgerPort,
+  Reserved,
+  TaskOf,
+  TaskPort,
+  TenantStore,
+} from "../ports.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
+import { beginTask } from "./begin-task.ts";
 import { enhance } from "./enhance.ts";
 import type { CurrentModels } from "./models.ts";
+import { uploadNames } from "./reference-images.ts";
 import { publicTask, type PublicTask } from "../core/public-task.ts";
 
 export interface CreateDeps {
@@ -27,6 +42,7 @@ export interface CreateDeps {
   readonly tenants: TenantStore;
   readonly ledgerOf: LedgerOf;
   readonly taskOf: TaskOf;
+  readonly images: ImageStore;
   readonly enhancers: Readonly<Record<Mode, Enhancer | null>>;
   readonly judgeImageUrl: JudgeUrl;
   readonly judgeWebhookUrl: JudgeUrl;
@@ -36,7 +52,10 @@ export interface CreateDeps {
 }
 
 export interface CreateRequest {
+  /** Its images are URLs, every one judged: what an upload is called is ours to say. */
   readonly generation: Generation;
+  /** Images that came along, judged by their first bytes. */
+  readonly uploads: readonly ImageFile[];
   /** The gateway's own origin. */
   readonly base: string;
   readonly requestId: string;
@@ -63,30 +82,33 @@ export interface Created {
 
 const TASK_ID_RANDOM_BYTES = 10;
 
-/** The price, and the generation as it would be made. No side effect, no hold, no promise of room. */
+/** What of a create decides whether it may be, and for how much. */
+export type QuoteRequest = Omit<CreateRequest, "requestId" | "idempotencyKey" | "isRetry">;
+
+/** The price, and the generation as it would be made, where a create would not refuse it for what it is. No hold, no promise of room. */
 export async function quoteVideo(
   deps: CreateDeps,
   caller: Caller,
-  { generation, base, maxCost }: Pick<CreateRequest, "generation" | "base" | "maxCost">,
+  request: QuoteRequest,
 ): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>> {
   const current = await deps.models();
-  const checked = check(deps, current.models, generation, new URL(base).hostname);
+  const checked = await check(deps, current.models, request);
   if (!checked.ok) return checked;
-  const sold = sell(deps, current, caller, checked.value, maxCost);
-  return sold.ok ? ok({ generation: checked.value, quote: sold.value }) : sold;
+  const generation = checked.value;
+  const sold = sell(deps, current, caller, generation, request.maxCost);
+  if (!sold.ok) return sold;
+  const ask = { model: generation.model, retentionDays: request.retentionDays, choosesRoute: choosesRoute(request) };
+  const allowed = await again(() => deps.ledgerOf(caller.tenant, caller.mode).allows(caller.keyId, ask));
+  return allowed.ok ? ok({ generation, quote: sold.value }) : allowed;
 }
 
 export async function createVideo(deps: CreateDeps, caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>> {
   const current = await deps.models();
   const { models } = current;
-  const ownHost = new URL(request.base).hostname;
-  const checked = check(deps, models, request.generation, ownHost);
+  const checked = await check(deps, models, request);
   if (!checked.ok) return checked;
   const generation = checked.value;
-  const why = request.webhookUrl === null ? null : deps.judgeWebhookUrl(request.webhookUrl, ownHost);
-  if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
   const { retentionDays, webhookUrl, metadata } = request;
-  const choosesRoute = !request.route.fallback || request.route.only !== null;
   const sold = sell(deps, current, caller, generation, request.maxCost);
   // What was sold before stays sold, whatever is switched off or priced anew since.
   if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
@@ -96,12 +118,17 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   // A repetition may be answered whatever is left; only the ledger knows it for one.
   const early = claim.looks
     ? ok(null)
-    : await admitAtEdge(deps, caller, { model: model.name, credits: priced.credits, retentionDays, choosesRoute });
+    : await admitAtEdge(deps, caller, {
+        model: model.name,
+        credits: priced.credits,
+        retentionDays,
+        choosesRoute: choosesRoute(request),
+      });
   if (!early.ok) return early;
 
   const now = deps.clock();
   const random = deps.randomBytes(TASK_ID_RANDOM_BYTES);
-  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, Math.floor(now / 1000), random);
+  const newId = await makeTaskId(deps.taskIdSecrets[0] as string, caller, model.name, now, random);
   const ledger = (): LedgerPort => deps.ledgerOf(caller.tenant, caller.mode);
   const reserved = await reserve(ledger, {
     id: newId,
@@ -112,7 +139,7 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     requestId: request.requestId,
     claim,
     retentionDays,
-    choosesRoute,
+    choosesRoute: choosesRoute(request),
     metadata,
   });
   if (!reserved.ok) return reserved;
@@ -147,8 +174,8 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
     metadata,
     route: request.route,
   };
-  if (await start(task, spec)) return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
-  if (await gaveUp(task, ledger, id)) return fail({ kind: "not_started" });
+  const hasBegun = await beginTask({ task, ledger, images: deps.images }, spec, request.uploads);
+  if (!hasBegun) return fail({ kind: "not_started" });
   return ok({ task: publicTask(startTask(spec), null), replayed, quote: priced, usage });
 }
 
@@ -194,27 +221,34 @@ async function recall(
   return ok({ task: publicTask(known, null), replayed, quote: priced, usage: earlier.usage });
 }
 
-/** Counts before contents: an image is only looked at if it may be there. */
-function check(
-  { judgeImageUrl }: CreateDeps,
+/** Counts before contents: an image is only looked at if it may be there. Names of uploads are added here, and taken from nobody. */
+async function check(
+  { judgeImageUrl, judgeWebhookUrl }: CreateDeps,
   models: Catalogue,
-  generation: Generation,
-  ownHost: string,
-): Result<Generation, Refusal> {
-  const checked = checkGeneration(models, generation);
+  { generation: named, uploads, webhookUrl, base }: QuoteRequest,
+): Promise<Result<Generation, Refusal>> {
+  const ownHost = new URL(base).host;
+  const names = await uploadNames(uploads);
+  const checked = checkGeneration(models, { ...named, images: [...named.images, ...names] });
   if (!checked.ok) return checked;
-  for (const [index, url] of generation.images.entries()) {
+  for (const [index, url] of named.images.entries()) {
     const why = judgeImageUrl(url, ownHost);
     if (why !== null) return fail({ kind: "image_url_not_allowed", index, why });
   }
+  const why = webhookUrl === null ? null : judgeWebhookUrl(webhookUrl, ownHost);
+  if (why !== null) return fail({ kind: "webhook_url_not_allowed", why });
   // As they were read when they were judged: another parser might read another host.
-  return ok({ ...generation, images: generation.images.map((url) => new URL(url).href) });
+  return ok({ ...named, images: [...named.images.map((url) => new URL(url).href), ...names] });
+}
+
+function choosesRoute({ route }: Pick<CreateRequest, "route">): boolean {
+  return !route.fallback || route.only !== null;
 }
 
 async function claimOf(request: CreateRequest, generation: Generation): Promise<Claim> {
   const { idempotencyKey, isRetry, retentionDays, webhookUrl, metadata } = request;
   // What a create of the last release could not say is left out where it is not said: its keys stand for the same wishes still.
-  const route = request.route.fallback && request.route.only === null ? null : request.route;
+  const route = choosesRoute(request) ? request.route : null;
   const extras = { retentionDays, webhookUrl, route, metadata: Object.keys(metadata).length === 0 ? null : metadata };
   const fingerprint = hex(await sha256(canonicalJson({ ...generation, ...extras })));
   return { key: idempotencyKey, fingerprint, looks: idempotencyKey !== null || isRetry };
@@ -234,23 +268,4 @@ async function reserve(ledger: () => LedgerPort, ask: Parameters<LedgerPort["res
     // It may have been held all the same; nobody was told, and the ledger's watchdog gives it back.
     return fail({ kind: "not_started" });
   }
-}
-
-async function start(task: () => TaskPort, spec: TaskSpec): Promise<boolean> {
-  try {
-    return await again(() => task().start(spec));
-  } catch {
-    return false;
-  }
-}
-
-/** False: only the reply was lost, and the task did start. Best effort: what fails here the ledger's watchdog does later. */
-async function gaveUp(task: () => TaskPort, ledger: () => LedgerPort, id: string): Promise<boolean> {
-  try {
-    if (!(await task().tombstone())) return false;
-    await ledger().resolve(id, { kind: "withdraw" });
-  } catch {
-    // The answer is a no in any case.
-  }
-  return true;
 }

@@ -3,6 +3,7 @@ import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
 import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { lastAttempt, orphansOf } from "../core/task.ts";
+import { isUpload } from "../core/reference-image.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError } from "../core/upstream-errors.ts";
 import type { EventsOf, LedgerOf, Provider, ProviderOf, Settlement, VideoStore } from "../ports.ts";
 import { cancel, lease, poll, prepare, submit, type AskingHands } from "./ask-provider.ts";
@@ -103,7 +104,9 @@ async function settle(task: SettlingTask, { videos, images, ledgerOf }: Hands): 
   try {
     // What is left of a copy goes first, but never holds the credits up: the purge removes it once more.
     if (outcome.kind === "failed") await videos.remove(task.id, outcome.upload).catch(() => undefined);
-    if (task.images !== null) await images.remove(task.id, task.images.length).catch(() => undefined);
+    if (task.images !== null || task.generation.images.some(isUpload)) {
+      await images.remove(task.id, task.generation.images.length).catch(() => undefined);
+    }
     await ledgerOf(task.tenant, task.mode).resolve(task.id, settlementOf(task));
     return { event: { type: "settled" } };
   } catch (error) {

@@ -9,7 +9,7 @@ import { isTerminal } from "../core/task.ts";
 import type { TaskOwner } from "../core/task-id.ts";
 import { again } from "./again.ts";
 import type { Caller } from "./authenticate.ts";
-import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest } from "./create-video.ts";
+import { createVideo, quoteVideo, type CreateDeps, type Created, type CreateRequest, type QuoteRequest } from "./create-video.ts";
 import { findTask } from "./find-task.ts";
 import { listVideos, type ListDeps, type ListRequest, type VideoPage } from "./list-videos.ts";
 import { readVideo } from "./read-video.ts";
@@ -17,10 +17,7 @@ import { readVideo } from "./read-video.ts";
 export type VideosDeps = CreateDeps & ListDeps;
 
 export interface Videos {
-  quote(
-    caller: Caller,
-    request: Pick<CreateRequest, "generation" | "base" | "maxCost">,
-  ): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>>;
+  quote(caller: Caller, request: QuoteRequest): Promise<Result<{ generation: Generation; quote: Quote }, Refusal>>;
   create(caller: Caller, request: CreateRequest): Promise<Result<Created, Refusal>>;
   /** `base`: the gateway's own origin, as its links are to have it. */
   get(owner: TaskOwner, id: string, base: string): Promise<Result<SeenTask, Refusal>>;

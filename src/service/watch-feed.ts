@@ -38,10 +38,12 @@ async function* feedEvents(
 ): AsyncGenerator<FeedEvent> {
   const stream = new Stream(deps, watcher);
   let page = first;
-  // What comes from the future is of another feed.
-  let seq = asked === null || asked > first.latest ? first.latest : asked;
+  // What comes from the future is of another feed, and nobody knows what of this one was missed.
+  const isForeign = asked !== null && asked > first.latest;
+  let seq = asked === null || isForeign ? first.latest : asked;
   let waitMs = LEAST_LOOK_MS;
   yield stream.say({ type: "from", seq });
+  if (isForeign) yield stream.say({ type: "gap", seq });
   for (;;) {
     if (seq + 1 < page.oldest) {
       seq = page.oldest - 1;

@@ -1,8 +1,9 @@
 // What a tenant does with webhooks: endpoints, their secrets, and the deliveries that were made. All of it is its events object's;
 // here are the judgement of a URL, new secrets and ids, and the request that a delivery makes.
 import type { Mode } from "../core/api-key.ts";
-import type { Refusal } from "../core/errors.ts";
+import { describeFailure, type Refusal } from "../core/errors.ts";
 import type { News, NewsType } from "../core/news.ts";
+import type { PublicTask } from "../core/public-task.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import {
   endpointIdOf,
@@ -51,7 +52,7 @@ export interface Webhooks {
   roll(holder: Holder, id: string, roll: Roll): Promise<Result<Endpoint, Refusal>>;
   taskSecrets(holder: Holder): Promise<SigningSecrets>;
   rollTaskSecret(holder: Holder, roll: Roll): Promise<SigningSecrets>;
-  tryOut(holder: Holder, id: string, base: string): Promise<Result<DeliveryDetail, Refusal>>;
+  tryOut(holder: Holder, id: string, event: NewsType, base: string): Promise<Result<DeliveryDetail, Refusal>>;
   deliveries(holder: Holder, filter: DeliveryFilter, after: string | null, limit: number): Promise<Result<DeliveryView[], Refusal>>;
   delivery(holder: Holder, id: string): Promise<Result<DeliveryDetail, Refusal>>;
   replay(holder: Holder, id: string): Promise<Result<DeliveryDetail, Refusal>>;
@@ -135,8 +136,8 @@ export function webhooks(deps: WebhooksDeps): Webhooks {
       return ask(holder, async (events) => events.rollTaskSecret(fresh, overlapMs));
     },
 
-    async tryOut({ tenant, mode }, id, base) {
-      return detailed(await deps.eventsOf(tenant, mode).tryOut(id, sampleNews(base, clock())));
+    async tryOut({ tenant, mode }, id, event, base) {
+      return detailed(await deps.eventsOf(tenant, mode).tryOut(id, sampleNews(event, base, clock())));
     },
 
     deliveries: async (holder, filter, after, limit) => ask(holder, async (events) => events.deliveries(filter, after, limit)),
@@ -152,30 +153,38 @@ export function webhooks(deps: WebhooksDeps): Webhooks {
   };
 }
 
+const SAMPLE_STATUS = {
+  "video.created": "pending",
+  "video.processing": "processing",
+  "video.completed": "completed",
+  "video.failed": "failed",
+} as const satisfies Record<NewsType, PublicTask["status"]>;
+
 /** What no task ever told: its id is in no ledger, and its link leads to nothing. */
-function sampleNews(base: string, now: number): News {
+function sampleNews(type: NewsType, base: string, now: number): News {
   const seconds = Math.floor(now / 1000);
   return {
-    type: "video.completed",
+    type,
     at: now,
     base,
     webhookUrl: null,
     task: {
-      id: `veo3:${seconds}-sample`,
+      // Of a task's shape, so that its link is answered as one to a video that is not there.
+      id: `veo3:${seconds}-${"sample".repeat(5).slice(0, 26)}`,
       model: "veo3",
       createdAt: seconds,
       credits: 0,
       metadata: {},
       aspectRatio: null,
       upsample: false,
-      status: "completed",
+      status: SAMPLE_STATUS[type],
       statusChangedAt: seconds,
       prompt: "This is a test of your webhook endpoint.",
       videoUrl: null,
       linkRevision: 0,
       video: null,
       expiresAt: null,
-      error: null,
+      error: type === "video.failed" ? { code: "content_policy", message: describeFailure("content_policy") } : null,
     },
   };
 }

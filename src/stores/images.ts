@@ -1,10 +1,17 @@
-// Reference images of tasks under way, for wires that inline them. Few, small, and gone with the end of their task.
-import type { ImageFile, ImageStore } from "../ports.ts";
+// Reference images of tasks under way: those that came along with a create, and those that were fetched for wires that inline them.
+// Few, small, and gone with the end of their task.
+import { IMAGE_TYPES } from "../core/reference-image.ts";
+import type { ImageStore } from "../ports.ts";
 
-const IMAGE_PREFIX = "images/";
-const MIME_TYPES = ["image/jpeg", "image/png", "image/webp"] as const satisfies readonly ImageFile["mimeType"][];
+export const IMAGE_PREFIX = "images/";
 
 export function r2Images(bucket: R2Bucket): ImageStore {
+  async function open(taskId: string, index: number) {
+    const found = await bucket.get(keyOf(taskId, index));
+    const mimeType = IMAGE_TYPES.find((each) => each === found?.httpMetadata?.contentType);
+    return found === null || mimeType === undefined ? null : { found, mimeType };
+  }
+
   return {
     async put({ id, tenant, mode }, index, { bytes, mimeType }) {
       await bucket.put(keyOf(id, index), bytes, {
@@ -14,10 +21,13 @@ export function r2Images(bucket: R2Bucket): ImageStore {
     },
 
     async read(taskId, index) {
-      const found = await bucket.get(keyOf(taskId, index));
-      const mimeType = MIME_TYPES.find((each) => each === found?.httpMetadata?.contentType);
-      if (found === null || mimeType === undefined) return null;
-      return { bytes: new Uint8Array(await found.arrayBuffer()), mimeType };
+      const opened = await open(taskId, index);
+      return opened && { bytes: new Uint8Array(await opened.found.arrayBuffer()), mimeType: opened.mimeType };
+    },
+
+    async open(taskId, index) {
+      const opened = await open(taskId, index);
+      return opened && { body: opened.found.body, size: opened.found.size, mimeType: opened.mimeType };
     },
 
     async remove(taskId, count) {

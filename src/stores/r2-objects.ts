@@ -1,17 +1,9 @@
 // What goes with a video into R2 and what comes back, beside its bytes.
-import type { Mode } from "../core/api-key.ts";
-import type { StoredObject, StoreTarget, VideoMeta } from "../ports.ts";
-import { VIDEO_PREFIX } from "./video-key.ts";
+import type { StoreTarget, VideoMeta } from "../ports.ts";
 
 /** The owner is for the sweep, which has nothing but the object to go by. Nothing else about a task belongs here. */
 export function videoMetadata({ tenant, mode }: StoreTarget): Required<Pick<R2PutOptions, "httpMetadata" | "customMetadata">> {
   return { httpMetadata: { contentType: "video/mp4" }, customMetadata: { owner: `${tenant}/${mode}` } };
-}
-
-export function storedObject({ key, customMetadata, uploaded }: R2Object): StoredObject {
-  const [, tenant, mode] = /^([^/]+)\/(live|test)$/.exec(customMetadata?.["owner"] ?? "") ?? [];
-  const owner = tenant === undefined ? null : { tenant, mode: mode as Mode };
-  return { taskId: key.slice(VIDEO_PREFIX.length), owner, uploadedAt: uploaded.getTime() };
 }
 
 /** The lowest revision of links that is still good. Left out until links are revoked for the first time. */

@@ -2,10 +2,10 @@
 import { resolveRange } from "../core/range.ts";
 import type { ReadConditions, VideoRead, VideoStore } from "../ports.ts";
 import { probeMp4, READ_AHEAD_BYTES } from "./mp4.ts";
-import { r2ErrorCode, RANGE_NOT_SATISFIABLE, storedObject, videoMeta, videoMetadata } from "./r2-objects.ts";
+import { r2ErrorCode, RANGE_NOT_SATISFIABLE, videoMeta, videoMetadata } from "./r2-objects.ts";
 import { revokeLinks } from "./revoke-links.ts";
 import { abandonUpload, copyVideo } from "./video-copy.ts";
-import { VIDEO_PREFIX, videoKey } from "./video-key.ts";
+import { videoKey } from "./video-key.ts";
 
 export function r2Videos(bucket: R2Bucket, { maxBytes }: { maxBytes: number }): VideoStore {
   const store: VideoStore = {
@@ -56,17 +56,6 @@ export function r2Videos(bucket: R2Bucket, { maxBytes }: { maxBytes: number }): 
       // The upload first: what was nearly complete must not appear after the delete.
       if (upload !== null) await abandonUpload(bucket, key, upload);
       await bucket.delete(key);
-    },
-
-    async list(cursor, limit) {
-      const page = await bucket.list({
-        prefix: VIDEO_PREFIX,
-        limit,
-        // With metadata a page may be shorter than `limit`, so only `truncated` says whether it was the last.
-        include: ["customMetadata"],
-        ...(cursor === null ? {} : { cursor }),
-      });
-      return { objects: page.objects.map(storedObject), cursor: page.truncated ? page.cursor : null };
     },
   };
   return store;

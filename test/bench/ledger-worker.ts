@@ -46,7 +46,7 @@ export default {
     const owner = { tenant, mode: "test" as const };
     const ids = await Promise.all(
       Array.from({ length: Number(searchParams.get("count")) }, async () =>
-        makeTaskId("bench", owner, "veo3", Math.floor(Date.now() / 1000), crypto.getRandomValues(new Uint8Array(10))),
+        makeTaskId("bench", owner, "veo3", Date.now(), crypto.getRandomValues(new Uint8Array(10))),
       ),
     );
     const reserve = searchParams.get("what") === "ledger" ? await ledgerReserve(env, owner) : bareReserve(env, tenant);

@@ -26,7 +26,16 @@ it("copies what is served, and the headers that it is served with", async () => 
   expect(run()).toBe(0);
   expect(await readFile(copy, "utf8")).toBe("one");
   expect(await readFile(join(folder, "dist/assets/_headers"), "utf8")).toMatch(
-    /^\/assets\/\*\n {2}X-Content-Type-Options: nosniff$/m,
+    /^\/assets\/\*\n(?: {2}.*\n)* {2}X-Content-Type-Options: nosniff$/m,
+  );
+});
+
+it("is asked for by the version that is installed, because browsers keep each for good", async () => {
+  const { version } = JSON.parse(await readFile(join(ROOT, "node_modules/@scalar/api-reference/package.json"), "utf8"));
+  expect(await readFile(join(ROOT, "src/http/docs.ts"), "utf8")).toContain(`SCALAR_VERSION = "${version}"`);
+  run();
+  expect(await readFile(join(folder, "dist/assets/_headers"), "utf8")).toContain(
+    "Cache-Control: public, max-age=31536000, immutable",
   );
 });
 

@@ -71,9 +71,23 @@ it.each<[string, boolean, Record<string, string>, string, readonly string[]]>([
 });
 
 it("says what is wrong", async () => {
-  await expect(verifyWebhook(BODY, signed(), ANOTHER_SECRET)).rejects.toMatchObject({ code: "invalid_signature" });
+  const unmatched = "No signature matches: another secret signed it, or the body is not as it came.";
+  await expect(verifyWebhook(BODY, signed(), ANOTHER_SECRET)).rejects.toMatchObject({
+    code: "invalid_signature",
+    message: unmatched,
+  });
+  for (const name of ["webhook-id", "webhook-timestamp", "webhook-signature"]) {
+    const missing = { code: "missing_header", message: `The header ${name} is missing.` };
+    await expect(verifyWebhook(BODY, without(name), SECRET)).rejects.toMatchObject(missing);
+  }
+  await expect(verifyWebhook(BODY, signed({ at: soon(6 * MINUTE) }), SECRET)).rejects.toThrow(
+    /^It was signed (359|36\d) s in the future; 300 s are allowed\.$/,
+  );
   const old = signed({ at: soon(-6 * MINUTE) });
-  await expect(verifyWebhook(BODY, old, SECRET)).rejects.toMatchObject({ code: "timestamp_out_of_tolerance" });
+  await expect(verifyWebhook(BODY, old, SECRET)).rejects.toMatchObject({
+    code: "timestamp_out_of_tolerance",
+    message: expect.stringMatching(/^It was signed 36\d s ago; 300 s are allowed\.$/),
+  });
   expect(await verifyWebhook(BODY, old, SECRET, { toleranceSeconds: 600 })).toMatchObject({ id: "msg_1" });
 });
 

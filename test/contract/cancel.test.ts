@@ -172,7 +172,7 @@ describe("while it is handed over", () => {
     const door = aDoor<{ operation: { job: string }; prompt: null }>();
     const submit = vi.fn<Provider["submit"]>(async () => door.opened);
     const simulated = await simulatedProvider(owner, id);
-    undo.push(await plantProvider(owner, id, { ...simulated, submit, cancel: async () => "stopping" }));
+    undo.push(await plantProvider(owner, id, { ...simulated, submit, canCancel: () => true, cancel: async () => "stopping" }));
     const submitting = wake(owner, id);
     await vi.waitFor(() => expect(submit).toHaveBeenCalledOnce(), { timeout: 20_000 });
     await expectNotCancellable(owner, id, /being handed over/);
@@ -180,6 +180,38 @@ describe("while it is handed over", () => {
     await submitting;
     expect((await readTask(owner, id))?.status).toBe("running");
     expect((await cancel(owner, id)).status).toBe(202);
+  });
+});
+
+describe("a test key's task", () => {
+  it("tagged cancellable can be told to stop while it works, and is not charged", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:30]] [[cancellable]]" });
+    await wake(owner, id);
+    expect((await readTask(owner, id))?.status).toBe("running");
+    expect((await cancel(owner, id)).status).toBe(202);
+    await wake(owner, id);
+    await wakeLater(owner, id);
+    expect(await (await query(owner.key, id)).json()).toMatchObject({ status: "failed", error: CANCELLED });
+    expect(await readBalances(owner)).toMatchObject(UNTOUCHED);
+  });
+
+  it("tagged cancellable is finished where it is asked too late", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:1]] [[cancellable]]" });
+    await wake(owner, id);
+    vi.setSystemTime(Date.now() + 5_000);
+    expect((await cancel(owner, id)).status).toBe(202);
+    await wake(owner, id);
+    vi.setSystemTime(Date.now() + 60_000);
+    expect((await driveToEnd(owner, id)).status).toBe("completed");
+  });
+
+  it("without the tag cannot be told to stop", async () => {
+    const owner = await aTenant();
+    const id = await createdId(owner.key, { prompt: "a lake [[slow:30]]" });
+    await wake(owner, id);
+    await expectRefusal(owner, async () => cancel(owner, id), { status: 409, code: "task_not_cancellable" });
   });
 });
 

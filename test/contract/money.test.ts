@@ -23,7 +23,18 @@ const QUOTE = {
   object: "quote",
   credits: 60,
   formula: "40 per video + 20 upsampled = 60",
-  parameters: { model: "veo3", prompt: "a lake", enhance_prompt: false, enable_upsample: true, aspect_ratio: null, images: [] },
+  parameters: {
+    model: "veo3",
+    prompt: "a lake",
+    enhance_prompt: false,
+    enable_upsample: true,
+    aspect_ratio: null,
+    images: [],
+    metadata: {},
+    webhook_url: null,
+    retention_days: null,
+    route: { fallback: true, only: null },
+  },
 };
 
 describe("a quote", () => {
@@ -116,7 +127,7 @@ describe("/v1/account", () => {
   it.each([
     ["limit=0", "invalid_value", "limit"],
     ["limit=101", "invalid_value", "limit"],
-    ["limit=x", "invalid_type", "limit"],
+    ["limit=x", "invalid_value", "limit"],
     ["after=x", "invalid_cursor", "after"],
   ])("refuses %s", async (search, code, param) => {
     const owner = await aTenant();

@@ -1,5 +1,6 @@
 // What a body in OpenAI's wire can get wrong, as JSON and as a form. Every one of them leaves nothing behind.
 import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aTenant, call, type TestTenant } from "../support/gateway.ts";
 import { expectRefusal } from "../support/refusals.ts";
@@ -10,6 +11,8 @@ beforeAll(async () => {
 });
 afterAll(reset);
 
+const PNG = "\x89PNG\r\n\x1a\n";
+const PNG_URL = `data:image/png;base64,${btoa(PNG)}`;
 const GOOD = { model: "veo3", prompt: "a lake" };
 const WITH_IMAGE = { model: "veo3-pro-frames", prompt: "a lake" };
 
@@ -38,11 +41,25 @@ describe("JSON", () => {
     ["a text as reference", { ...WITH_IMAGE, input_reference: "https://a.example/x.png" }, "invalid_type", "input_reference"],
     ["an empty reference", { ...WITH_IMAGE, input_reference: {} }, "missing_required_parameter", "input_reference.image_url"],
     ["a file id", { ...WITH_IMAGE, input_reference: { file_id: "file_1" } }, "unsupported_parameter", "input_reference.file_id"],
+    ...["data:image/png;base64,AA==", "data:image/png;base64,%", "data:image/png,PNG", "data:", " DATA:;base64,PHN2Zz4="].map(
+      (url): [string, unknown, string, string] => [
+        `no image as ${url}`,
+        { ...WITH_IMAGE, input_reference: { image_url: url } },
+        "image_invalid",
+        "input_reference.image_url",
+      ],
+    ),
     [
-      "a data URL",
-      { ...WITH_IMAGE, input_reference: { image_url: "data:image/png;base64,AA==" } },
-      "unsupported_parameter",
+      "the name of an upload",
+      { ...WITH_IMAGE, input_reference: { image_url: `upload:${"0".repeat(64)}` } },
+      "image_url_not_allowed",
       "input_reference.image_url",
+    ],
+    [
+      "an image for a model without",
+      { ...GOOD, input_reference: { image_url: PNG_URL } },
+      "unsupported_parameter",
+      "input_reference",
     ],
     [
       "http",
@@ -118,21 +135,15 @@ describe("a form", () => {
     ["with a file as prompt", form([['name="prompt"; filename="a.txt"', "a lake"]]), "invalid_type", "prompt"],
     ["with a file as model", form([PROMPT, ['name="model"; filename="m"', "veo3"]]), "invalid_type", "model"],
     [
-      "with an image in it",
-      form([...FRAMES, ['name="input_reference"; filename="a.png"', "\x89PNG"]]),
-      "unsupported_parameter",
-      "input_reference",
-    ],
-    [
       "with a file id",
       form([...FRAMES, ['name="input_reference[file_id]"', "f"]]),
       "unsupported_parameter",
       "input_reference.file_id",
     ],
     [
-      "with a data URL",
+      "with a data URL of no image",
       form([...FRAMES, ['name="input_reference[image_url]"', "data:,x"]]),
-      "unsupported_parameter",
+      "image_invalid",
       "input_reference.image_url",
     ],
     [
@@ -197,10 +208,9 @@ describe("a form", () => {
     await expectRefusal(owner, async () => send(form([PROMPT, ...parts]), TYPE), refused);
   });
 
-  it("with a large file, which is told where images go", async () => {
-    const body = form([...FRAMES, ['name="input_reference"; filename="a.png"', "x".repeat(256 * 1024)]]);
-    const message = await expectRefusal(owner, async () => send(body, TYPE), { status: 413, code: "payload_too_large" });
-    expect(message).toContain("input_reference[image_url]");
+  it("with more text than JSON may have", async () => {
+    const body = form([PROMPT, ['name="size"', "x".repeat(256 * 1024)]]);
+    await expectRefusal(owner, async () => send(body, TYPE), { status: 413, code: "payload_too_large" });
   });
 
   it("that is compressed", async () => {
@@ -209,11 +219,94 @@ describe("a form", () => {
   });
 });
 
+describe("a form with a file", () => {
+  const FILE = 'name="input_reference"; filename="a.png"';
+  const MIB = 2 ** 20;
+
+  /** A latin-1 text is its bytes. */
+  function form(parts: readonly (readonly [about: string, value: string | Uint8Array])[]): Blob {
+    const pieces = parts.flatMap(([about, value]) => [
+      `--b\r\nContent-Disposition: form-data; ${about}\r\n\r\n`,
+      typeof value === "string" ? latin1(value) : value,
+      "\r\n",
+    ]);
+    return new Blob([...pieces, "--b--\r\n"]);
+  }
+  const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+  const sendForm = async (body: Blob) => send(body, "multipart/form-data; boundary=b");
+
+  const PROMPT = ['name="prompt"', "a lake"] as const;
+  const IMAGE = [FILE, PNG] as const;
+
+  it.each([
+    ["that is empty", ""],
+    ["of SVG", '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'],
+    ["of GIF", "GIF89a"],
+    ["of HTML before PNG", `<script>${PNG}`],
+    ["of RIFF that is no WebP", "RIFF\x10\0\0\0WAVEfmt "],
+    ["cut off in its first bytes", PNG.slice(0, 7)],
+  ])("%s", async (_name, content) => {
+    const refused = { status: 400, code: "image_invalid", param: "input_reference" };
+    const message = await expectRefusal(owner, async () => sendForm(form([PROMPT, [FILE, content]])), refused);
+    expect(message).toContain("JPEG, PNG or WebP");
+  });
+
+  it.each<[string, readonly (readonly [string, string])[], string, string | null]>([
+    ["and no prompt", [IMAGE], "missing_required_parameter", "prompt"],
+    ["for a model that takes none", [PROMPT, IMAGE, ['name="model"', "veo3"]], "unsupported_parameter", "input_reference"],
+    ["twice", [PROMPT, IMAGE, IMAGE], "duplicate_parameter", "input_reference"],
+    [
+      "and a URL",
+      [PROMPT, IMAGE, ['name="input_reference[image_url]"', "https://a.example/x"]],
+      "duplicate_parameter",
+      "input_reference",
+    ],
+    ["as URL", [PROMPT, ['name="input_reference[image_url]"; filename="a.png"', PNG]], "invalid_type", "input_reference.image_url"],
+    ["of another name", [PROMPT, ['name="image"; filename="a.png"', PNG]], "unknown_parameter", "image"],
+    ["and a field too many", [PROMPT, IMAGE, ['name="tenant"', "x"]], "unknown_parameter", "tenant"],
+    ["and a prompt that is not UTF-8", [['name="prompt"', "a lake \xff"], IMAGE], "invalid_encoding", null],
+  ])("%s", async (_name, parts, code, param) => {
+    await expectRefusal(owner, async () => sendForm(form(parts)), { status: 400, code, param });
+  });
+
+  it("that is larger than an image may be", async () => {
+    const content = new Uint8Array(10 * MIB + 1);
+    content.set(latin1(PNG));
+    const refused = { status: 413, code: "payload_too_large", param: "input_reference" };
+    await expectRefusal(owner, async () => sendForm(form([PROMPT, [FILE, content]])), refused);
+  });
+
+  it("that is larger than any form may be", async () => {
+    const body = form([PROMPT, [FILE, new Uint8Array(11 * MIB)]]);
+    const message = await expectRefusal(owner, async () => sendForm(body), { status: 413, code: "payload_too_large" });
+    expect(message).toContain("10 MB");
+  });
+
+  it("and more text than JSON may have", async () => {
+    const body = form([PROMPT, IMAGE, ['name="size"', "x".repeat(256 * 1024)]]);
+    await expectRefusal(owner, async () => sendForm(body), { status: 413, code: "payload_too_large" });
+  });
+
+  it("that quota refuses: nothing is kept", async () => {
+    const poor = await aTenant({ limits: { creditsPerPeriod: 1 } });
+    const send402 = async () =>
+      call("/v1/videos", {
+        method: "POST",
+        key: poor.key,
+        headers: { "content-type": "multipart/form-data; boundary=b" },
+        body: form([PROMPT, IMAGE]),
+      });
+    await expectRefusal(poor, send402, { status: 402, code: "insufficient_quota" });
+    expect((await env.VIDEOS.list({ prefix: "images/" })).objects).toEqual([]);
+  });
+});
+
 it.each(["text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=b", "multipart/form-dataX", null])(
   "a body of type %s",
   async (type) => {
     const body = new TextEncoder().encode("prompt=a+lake");
-    await expectRefusal(owner, async () => send(body, type), { status: 415, code: "unsupported_media_type" });
+    const refused = { status: 415, code: "unsupported_media_type" };
+    expect(await expectRefusal(owner, async () => send(body, type), refused)).toMatch(/application\/json.* multipart\/form-data/);
   },
 );
 
@@ -244,10 +337,11 @@ describe("who asks", () => {
 
   it("is braked when it guesses", async () => {
     const { key } = await aTenant();
-    const statuses = new Set<number>();
-    for (let guesses = 0; guesses < 130; guesses++)
-      statuses.add((await call(`/v1/videos/veo3:1704067200-${guesses}`, { key })).status);
-    expect([...statuses]).toEqual([404, 429]);
+    // The shield's minute may turn over in the middle, so that it takes up to twice as many as it lets pass.
+    let status = 404;
+    for (let guesses = 0; status === 404 && guesses < 400; guesses++)
+      status = (await call(`/v1/videos/veo3:1704067200-${guesses}`, { key })).status;
+    expect(status).toBe(429);
   });
 });
 

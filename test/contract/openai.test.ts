@@ -272,7 +272,7 @@ describe("list", () => {
   it.each([
     ["?limit=0", "invalid_value", "limit"],
     ["?limit=101", "invalid_value", "limit"],
-    ["?limit=x", "invalid_type", "limit"],
+    ["?limit=x", "invalid_value", "limit"],
     ["?limit=1&limit=2", "duplicate_parameter", "limit"],
     ["?order=asc", "invalid_value", "order"],
     ["?order=up", "invalid_value", "order"],

@@ -105,6 +105,16 @@ describe("the examples", () => {
     for (const example of valuesOf(media)) expect(schema?.safeParse(example)).toMatchObject({ success: true });
   });
 
+  it.each(["post /v1/webhooks/secret/roll", "post /v1/webhooks/{id}/roll"])("of %s keep the old secret for a day", (name) => {
+    const [example] = bodies.flatMap(([each, , media]) => (each === name ? [media.example] : []));
+    expect(example).toEqual({ overlap_seconds: 86_400 });
+  });
+
+  it("of a change of a webhook send its events nowhere else", () => {
+    const [example] = bodies.flatMap(([each, , media]) => (each === "patch /v1/webhooks/{id}" ? [media.example] : []));
+    expect(example).toEqual({ description: "Orders" });
+  });
+
   const replies = operations.flatMap(([name, { responses }]) =>
     Object.entries(responses).flatMap(([status, { content = {} }]) =>
       Object.entries(content).map(([type, media]): [string, string, string, MediaType] => [name, status, type, media]),

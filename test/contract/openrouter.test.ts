@@ -50,6 +50,41 @@ async function poll({ polling_url: url }: Job): Promise<Job> {
   return reply.json<Job>();
 }
 
+it("keeps metadata and user with the task, as the list tells them", async () => {
+  await submitted({ metadata: { order: "A-17" }, user: "u-1" });
+  const reply = await call("/v1/video/list", { key: owner.key });
+  expect(await reply.json()).toMatchObject({ data: [{ metadata: { order: "A-17", user: "u-1" } }] });
+});
+
+it.each([
+  [{ user: "a", metadata: { user: "b" } }, "user"],
+  [{ user: "x".repeat(513) }, "user"],
+  [{ user: "a", metadata: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`k${index}`, ""])) }, "metadata"],
+])("takes no metadata that cannot be kept: %j", async (body, param) => {
+  const refused = { status: 400, code: "invalid_value", param };
+  await expectRefusal(owner, async () => post({ model: "veo3", prompt: PROMPT, ...body }), refused);
+});
+
+it.each([
+  ["openai/sora-2", "veo3.1-fast"],
+  ["openai/sora-2-pro", "veo3.1"],
+])("makes %s by the model that comes nearest, and says so", async (model, made) => {
+  expect(await submitted({ model })).toMatchObject({ model: made, adjustments: [{ param: "model", from: model, to: made }] });
+});
+
+it("makes it with a model that takes images where there is one", async () => {
+  const frames = { frame_images: [frame(A, "first_frame")] };
+  expect(await submitted({ model: "openai/sora-2", ...frames })).toMatchObject({ model: "veo2-fast-frames" });
+});
+
+it("waits where it is asked to, on submit and on poll", async () => {
+  const reply = await post({ model: "veo3", prompt: PROMPT }, { prefer: "wait=1" });
+  expect([reply.status, reply.headers.get("preference-applied")]).toEqual([202, "wait=1"]);
+  const { polling_url: url } = await reply.json<Job>();
+  const polled = await call(url, { key: owner.key, headers: { prefer: "wait=1" } });
+  expect([polled.status, polled.headers.get("preference-applied")]).toEqual([200, "wait=1"]);
+});
+
 function frame(url: string, type: string): unknown {
   return { type: "image_url", image_url: { url }, frame_type: type };
 }
@@ -194,7 +229,7 @@ describe("content", () => {
   it.each(["1", "-1", "x", "0&index=0"])("has no index %s", async (index) => {
     const { id } = await submitted({});
     const send = async () => call(`/api/v1/videos/${id}/content?index=${index}`, { key: owner.key });
-    const code = index === "x" ? "invalid_type" : index.includes("&") ? "duplicate_parameter" : "invalid_value";
+    const code = index.includes("&") ? "duplicate_parameter" : "invalid_value";
     await expectRefusal(owner, send, { status: 400, code, param: "index" });
   });
 });
@@ -281,6 +316,12 @@ describe("what a body can get wrong leaves nothing behind", () => {
     [
       "a data URL",
       { ...FRAMES, frame_images: [frame("data:image/png;base64,AA==", "first_frame")] },
+      "image_url_not_allowed",
+      first,
+    ],
+    [
+      "the name of an upload",
+      { ...FRAMES, frame_images: [frame(`upload:${"0".repeat(64)}`, "first_frame")] },
       "image_url_not_allowed",
       first,
     ],

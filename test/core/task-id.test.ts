@@ -1,25 +1,43 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MODEL_NAMES } from "../../src/core/models.ts";
-import { createdAtSecondsOf, hasTaskIdShape, isOwnTaskId, makeTaskId, type TaskOwner } from "../../src/core/task-id.ts";
+import { createdAtSecondsOf, hasTaskIdShape, isOwnTaskId, makeTaskId, orderOf, type TaskOwner } from "../../src/core/task-id.ts";
 import { T0 } from "../support/builders.ts";
 
 const OWNER: TaskOwner = { tenant: "Tenant01", mode: "live" };
 const RANDOM = Uint8Array.from({ length: 10 }, (_, index) => index);
 /** Its MAC was made with Python's hmac. */
-const ID = "veo3:1795348800-aaaqeayeaudaocajjuegvreym4";
+const ID = "veo3:1795348800-22aqeayeaudaocajigpezfxdw4";
 const SECRETS = ["id-secret"];
 
 const randomBytes = fc.uint8Array({ minLength: 10, maxLength: 10 });
 
 describe("makeTaskId", () => {
-  it("writes the model, the second of its creation, 80 random bits and a MAC", async () => {
-    expect(await makeTaskId("id-secret", OWNER, "veo3", T0 / 1000, RANDOM)).toBe(ID);
+  it("writes the model, the second and millisecond of its creation, 70 random bits and a MAC", async () => {
+    expect(await makeTaskId("id-secret", OWNER, "veo3", T0, RANDOM)).toBe(ID);
     expect(createdAtSecondsOf(ID)).toBe(T0 / 1000);
+    expect(await makeTaskId("id-secret", OWNER, "veo3", T0 + 678, RANDOM)).toBe("veo3:1795348800-paaqeayeaudaocaj4cbtq73fzm");
+  });
+
+  it("makes ids that sort as they were created, to the millisecond, whatever their models", async () => {
+    const moment = fc.record({ at: fc.integer({ min: 0, max: 999 }), model: fc.constantFrom(...MODEL_NAMES), random: randomBytes });
+    await fc.assert(
+      fc.asyncProperty(moment, moment, async (a, b) => {
+        fc.pre(a.at < b.at);
+        const [first, second] = await Promise.all(
+          [a, b].map(async ({ at, model, random }) => makeTaskId("s", OWNER, model, T0 + at, random)),
+        );
+        expect(orderOf(first ?? "") < orderOf(second ?? "")).toBe(true);
+      }),
+    );
+  });
+
+  it("still knows an id of the first release, which had 80 random bits", async () => {
+    expect(await isOwnTaskId(SECRETS, OWNER, "veo3:1795348800-aaaqeayeaudaocajjuegvreym4")).toBe(true);
   });
 
   it.each(MODEL_NAMES)("makes ids of %s that it knows again", async (model) => {
-    const id = await makeTaskId("id-secret", OWNER, model, T0 / 1000, RANDOM);
+    const id = await makeTaskId("id-secret", OWNER, model, T0, RANDOM);
     expect(id.startsWith(`${model}:`)).toBe(true);
     expect(hasTaskIdShape(id)).toBe(true);
     expect(await isOwnTaskId(SECRETS, OWNER, id)).toBe(true);
@@ -27,24 +45,26 @@ describe("makeTaskId", () => {
 
   it("goes on for as long as seconds have ten digits", async () => {
     for (const seconds of [1_999_999_999, 2_000_000_000, 9_999_999_999]) {
-      const id = await makeTaskId("id-secret", OWNER, "veo3", seconds, RANDOM);
+      const id = await makeTaskId("id-secret", OWNER, "veo3", seconds * 1000, RANDOM);
       expect(createdAtSecondsOf(id)).toBe(seconds);
       expect(await isOwnTaskId(SECRETS, OWNER, id)).toBe(true);
     }
   });
 
   it("takes no more of the random bytes than it needs", async () => {
-    expect(await makeTaskId("id-secret", OWNER, "veo3", T0 / 1000, Uint8Array.of(...RANDOM, 99))).toBe(ID);
+    expect(await makeTaskId("id-secret", OWNER, "veo3", T0, Uint8Array.of(...RANDOM, 99))).toBe(ID);
   });
 
   it("makes different ids of different bytes", async () => {
     await fc.assert(
       fc.asyncProperty(randomBytes, randomBytes, async (a, b) => {
         const [first, second] = [
-          await makeTaskId("s", OWNER, "veo3", 1_795_348_800, a),
-          await makeTaskId("s", OWNER, "veo3", 1_795_348_800, b),
+          await makeTaskId("s", OWNER, "veo3", 1_795_348_800_000, a),
+          await makeTaskId("s", OWNER, "veo3", 1_795_348_800_000, b),
         ];
-        expect(first === second).toBe(a.join() === b.join());
+        // Of the first ten bits the millisecond takes the place.
+        const used = (random: Uint8Array): string => [(random[1] ?? 0) & 63, ...random.subarray(2)].join();
+        expect(first === second).toBe(used(a) === used(b));
       }),
     );
   });
@@ -66,7 +86,7 @@ describe("isOwnTaskId", () => {
         fc.nat(),
         fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz0123456789:-."),
         async (random, where, other) => {
-          const id = await makeTaskId("id-secret", OWNER, "veo3.1-fast", 1_795_348_800, random);
+          const id = await makeTaskId("id-secret", OWNER, "veo3.1-fast", 1_795_348_800_123, random);
           const at = where % id.length;
           const changed = id.slice(0, at) + other + id.slice(at + 1);
           expect(await isOwnTaskId(SECRETS, OWNER, changed)).toBe(changed === id);
@@ -77,7 +97,7 @@ describe("isOwnTaskId", () => {
   });
 
   it("accepts ids of the secret before, while it is listed, and no longer", async () => {
-    const older = await makeTaskId("old-secret", OWNER, "veo3", T0 / 1000, RANDOM);
+    const older = await makeTaskId("old-secret", OWNER, "veo3", T0, RANDOM);
     expect(await isOwnTaskId(["id-secret", "old-secret"], OWNER, older)).toBe(true);
     expect(await isOwnTaskId(["id-secret", "old-secret"], OWNER, ID)).toBe(true);
     expect(await isOwnTaskId(["id-secret"], OWNER, older)).toBe(false);

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NEWS_TYPES } from "../../src/core/news.ts";
-import { begin, type Begun, type Effect } from "../../src/core/task-machine.ts";
+import { begin, followUp, type Begun, type Effect, type FollowUp } from "../../src/core/task-machine.ts";
 import { publicStatus } from "../../src/core/public-task.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
@@ -14,9 +14,12 @@ const ALPHA = aRoute();
 const BETA = aRoute({ provider: "beta", priority: 2, medianMs: 2 * MINUTE });
 /** Whatever a route may want before and beside a submit. */
 const LEASED = [aRoute({ leased: true }), aRoute({ provider: "beta", leased: true, images: "inline" })];
+const PATIENT = [aRoute({ resubmits: true }), BETA];
+const BETA_LEASED = aRoute({ provider: "beta", leased: true });
+const HURRIED = [aRoute({ leased: true, overdueFactor: 1 }), BETA_LEASED];
 const HASTY = [aRoute({ leased: true, overdueFactor: 1 }), BETA];
 const routeTables = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY) },
+  { weight: 9, arbitrary: fc.constantFrom<readonly Route[]>([ALPHA], [ALPHA, BETA], LEASED, HASTY, HURRIED, PATIENT) },
   { weight: 1, arbitrary: fc.constant<readonly Route[]>([]) },
 );
 
@@ -58,7 +61,8 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
       arbitrary: fc.record({ type: fc.constant("submit_refused"), by: fc.constant("busy"), reason: code, retryAfterMs }),
     },
     fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task", "model", "key"), reason }),
-    fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.constant(false) }),
+    fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.boolean() }),
+    oneOf("submit_unsent"),
   ),
   prepare: fc.oneof(
     { weight: 3, arbitrary: fc.constant<TaskEvent>({ type: "prepared", images: [{ bytes: 1, mimeType: "image/png" }] }) },
@@ -180,24 +184,31 @@ describe("whatever happens to a task", () => {
           effect: { kind: "none" } as Effect,
         };
         let submits = 0;
+        /** The attempt that a provider may be at work on, nobody knows; its number. */
+        let unsure: number | null = null;
 
         const wake = (): void => {
           const begun = begin(at.task, at.now, routes);
-          const { task, effect, again } = begun;
-          expectLawful(at.task, task, at.now);
           expectPunctual(begun, at.now);
+          act(begun);
+        };
+        const act = ({ task, effect, again }: FollowUp): void => {
+          expectLawful(at.task, task, at.now);
           if ("task" in effect) expect(effect.task, "what is acted on is what is on record").toBe(task);
           if (effect.kind === "submit") {
             // Nobody may have it already, or be about to.
-            const ended = ["busy", "refused", "failed", "abandoned"];
+            const ended = ["busy", "refused", "unsent", "failed", "abandoned"];
             expect(task.attempts.slice(0, -1).filter(({ outcome }) => !ended.includes(outcome))).toEqual([]);
             expect(effect.attempt).toBe(task.attempts.at(-1));
+            if (at.task.status === "submitting") unsure = effect.attempt.number;
+            if (unsure !== null) expect(effect.attempt.number, "nobody else, and nothing new, while one is unsure").toBe(unsure);
+            else expect(new Set(task.attempts.map(({ number }) => number)).size).toBe(task.attempts.length);
             const earlier = at.task.attempts.findLast(({ provider }) => provider === effect.attempt.provider);
             expect(earlier?.retryAt ?? 0, "no route is asked before the time that it named").toBeLessThanOrEqual(at.now);
-            submits++;
+            if (at.task.status === "queued" || at.task.status === "running") submits++;
           }
           expect(task.attempts).toHaveLength(submits);
-          Object.assign(at, { task, effect, alarm: again });
+          Object.assign(at, { task, effect, alarm: again ?? at.alarm });
         };
         /** False: it is gone. */
         const happen = (event: TaskEvent): boolean => {
@@ -208,6 +219,9 @@ describe("whatever happens to a task", () => {
           }
           expectLawful(at.task, next, at.now);
           expect(next.attempts).toHaveLength(submits);
+          if (event.type === "submitted" && at.task.status === "submitting") unsure = null;
+          if (unsure !== null && next.status !== "submitting")
+            expect(next.attempts.at(-1)?.outcome, "only a yes makes it sure").toBe("unknown");
           if (next !== at.task) Object.assign(at, { task: next, alarm: wakeAt(next, at.now) });
           return true;
         };
@@ -223,6 +237,8 @@ describe("whatever happens to a task", () => {
             visited.add("purged");
             return;
           }
+          const next = each.do === "alarm" ? followUp(at.task, at.effect, at.now, routes) : null;
+          if (next !== null) act(next);
           expect(JSON.parse(JSON.stringify(at.task)), "survives storage as it was").toEqual(at.task);
         }
       }),
@@ -291,7 +307,8 @@ const submitAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
     weight: 1,
     arbitrary: fc.constant<TaskEvent>({ type: "submit_refused", by: "route", reason: "upstream_rejected" }),
   },
-  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unknown", repeatable: false }) },
+  { weight: 1, arbitrary: fc.boolean().map((repeatable): TaskEvent => ({ type: "submit_unknown", repeatable })) },
+  { weight: 1, arbitrary: fc.constant<TaskEvent>({ type: "submit_unsent" }) },
 );
 const pollAnswer: fc.Arbitrary<TaskEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<TaskEvent>({ type: "succeeded", source: 1 }) },
@@ -353,6 +370,17 @@ function live(start: Task, routes: readonly Route[], worlds: readonly World[], t
     if (next !== task && event.type !== "part_stored") alarm = wakeAt(next, now);
     task = next;
     statuses.add(task.status);
+    // A job that is overdue is given up in the wake that found it running still, and not in another.
+    for (let step: Effect = effect; task.status === "running" && (step.kind === "poll" || step.kind === "lease");) {
+      const follows: FollowUp | null = followUp(task, step, now, routes);
+      if (follows?.effect.kind !== "lease" && follows?.effect.kind !== "submit") break;
+      alarm = follows.again ?? alarm;
+      step = follows.effect;
+      mostAttempts = Math.max(mostAttempts, follows.task.attempts.length);
+      const then = transition(follows.task, answerTo(follows.effect, current, false), now) ?? follows.task;
+      if (then !== follows.task) alarm = wakeAt(then, now);
+      task = then;
+    }
   }
   return { task, endedAt: now, troubledUntil, wakes, statuses, mostAttempts };
 }

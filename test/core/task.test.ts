@@ -4,10 +4,28 @@ import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
 import { leftPlace } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
-import { begin, cancelRefusal, followUp, isFollowedUp, STORE_TRIES } from "../../src/core/task-machine.ts";
+import {
+  begin,
+  cancelRefusal,
+  followUp,
+  isFollowedUp,
+  STORE_TRIES,
+  type Effect,
+  type FollowUp,
+} from "../../src/core/task-machine.ts";
+import type { Route } from "../../src/core/routing.ts";
 import { wakeAt } from "../../src/core/task-schedule.ts";
 import { transition, type TaskEvent } from "../../src/core/task-transition.ts";
-import { attemptNumber, costCentsOf, lastAttempt, orphansOf, startTask, type Attempt, type Task } from "../../src/core/task.ts";
+import {
+  attemptNumber,
+  costCentsOf,
+  lastAttempt,
+  orphansOf,
+  startTask,
+  TASK_SCHEMA,
+  type Attempt,
+  type Task,
+} from "../../src/core/task.ts";
 import {
   aGeneration,
   anAttempt,
@@ -38,6 +56,7 @@ const EVENTS: { readonly [Type in TaskEvent["type"]]: EventOf<Type> } = {
   submitted: { type: "submitted", operation: { job: "j2" }, prompt: null },
   submit_refused: BUSY,
   submit_unknown: { type: "submit_unknown", repeatable: false },
+  submit_unsent: { type: "submit_unsent" },
   still_running: { type: "still_running", retryAfterMs: 30 * SECOND },
   poll_missing: { type: "poll_missing" },
   succeeded: { type: "succeeded", source: { url: "s2" } },
@@ -64,7 +83,7 @@ const EVENT_TYPES = Object.keys(EVENTS) as TaskEvent["type"][];
 
 const FITTING: { readonly [Status in Task["status"]]: readonly TaskEvent["type"][] } = {
   queued: ["cancel", "abandon", "prepared", "prepare_failed", "leased", "lease_refused"],
-  submitting: ["submitted", "submit_refused", "submit_unknown", "abandon"],
+  submitting: ["submitted", "submit_refused", "submit_unknown", "submit_unsent", "abandon"],
   running: ["still_running", "poll_missing", "succeeded", "spoiled", "provider_failed", "abandon"],
   storing: ["spoiled", "provider_failed", "part_stored", "stored", "store_failed", "abandon"],
   settling: ["settled"],
@@ -109,7 +128,7 @@ describe("startTask", () => {
     const spec = aSpec();
     const timeline = [{ at: T0, status: "queued" }];
     const fresh = { attempts: [], timeline, told: [], images: null, waits: [], lease: null, lastReason: null };
-    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: 2, since: T0, status: "queued", notBefore: T0 });
+    expect(startTask(spec)).toEqual({ ...spec, ...fresh, schema: TASK_SCHEMA, since: T0, status: "queued", notBefore: T0 });
   });
 });
 
@@ -213,10 +232,10 @@ describe("a queued task", () => {
   });
 
   it("remembers its latest 50 attempts, and every refusal for good whatever its age", () => {
-    const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ outcome: "busy", startedAt: T0 + 2 + count }));
-    const refused = [anAttempt({ outcome: "refused", startedAt: T0 }), anAttempt({ outcome: "refused", startedAt: T0 + 1 })];
+    const busy = Array.from({ length: 48 }, (_, count) => anAttempt({ number: 3 + count, outcome: "busy" }));
+    const refused = [anAttempt({ outcome: "refused", number: 1 }), anAttempt({ outcome: "refused", number: 2 })];
     const begun = begin(aTask({ attempts: [...refused, ...busy] }), T0 + MINUTE, ROUTES);
-    const attempts = [...refused, ...busy.slice(1), anAttempt({ outcome: "open", startedAt: T0 + MINUTE, number: 51 })];
+    const attempts = [...refused, ...busy.slice(1), anAttempt({ number: 51, outcome: "open", startedAt: T0 + MINUTE })];
     expect(begun.task.attempts).toEqual(attempts);
     expect(attempts).toHaveLength(50);
   });
@@ -275,6 +294,24 @@ describe("a task being submitted", () => {
   it("fails as ambiguous when nobody can tell what the provider did", () => {
     const settling = expectFailing(after(submitting, EVENTS.submit_unknown, T0), "upstream_ambiguous");
     expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+  });
+
+  it("goes back to the queue when nothing was sent, and is tried again there, ever later and with nothing held against it", () => {
+    const waits: number[] = [];
+    let task: Task = submitting;
+    for (let now = T0; waits.length < 7; now += 2 * MINUTE) {
+      const queued: Task = expectStatus(after(task, EVENTS.submit_unsent, now), "queued");
+      expect(lastAttempt(queued)).toEqual({ ...lastAttempt(task), outcome: "unsent" });
+      waits.push(Math.round((queued.notBefore - now) / SECOND));
+      expect(wakeAt(queued, now)).toBe(queued.notBefore);
+      expect(orphansOf(expectFailing(after(queued, EVENTS.cancel, now), "cancelled"))).toEqual([]);
+      task = begin(queued, now + 2 * MINUTE, ROUTES).task;
+      expect(lastAttempt(task)).toMatchObject({ provider: "alpha", outcome: "open" });
+    }
+    for (const [index, about] of [2, 4, 8, 16, 32, 60, 60].entries()) {
+      expect(waits[index]).toBeGreaterThanOrEqual(Math.floor(about * 0.9));
+      expect(waits[index]).toBeLessThanOrEqual(Math.ceil(about * 1.1));
+    }
   });
 
   it("fails at once when no provider would take it", () => {
@@ -451,7 +488,8 @@ describe("a running task", () => {
     const once = expectStatus(after(running, EVENTS.poll_missing, T0 + 2 * MINUTE), "running");
     const twice = expectStatus(after(once, EVENTS.poll_missing, T0 + 3 * MINUTE), "running");
     expect([once.misses, twice.misses]).toEqual([1, 2]);
-    expect(lastOrphan(expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost"))).toEqual(anAttempt());
+    const lost = expectFailing(after(twice, EVENTS.poll_missing, T0 + 4 * MINUTE), "upstream_lost");
+    expect(lastOrphan(lost)).toEqual(anAttempt({ outcome: "abandoned", reason: "upstream_lost" }));
   });
 
   it("is found again in between, and the count begins anew", () => {
@@ -682,7 +720,8 @@ describe("a task that an operator ends", () => {
     (status) => {
       const settling = expectFailing(after(likely(status), EVENTS.abandon, T0 + MINUTE), "cancelled");
       expect(begin(settling, T0 + MINUTE, []).effect).toEqual({ kind: "settle", task: settling });
-      expect(lastOrphan(settling)).toEqual(status === "queued" ? null : anAttempt());
+      const abandoned = anAttempt({ outcome: "abandoned", reason: "cancelled" });
+      expect(lastOrphan(settling)).toEqual(status === "queued" ? null : abandoned);
     },
   );
 
@@ -873,7 +912,7 @@ describe("cancelling what a provider works on", () => {
     const stopping = after(asked, EVENTS.cancel_answered, T0 + SECOND);
     expect(begin(stopping, T0 + 5 * SECOND, ROUTES).effect.kind).toBe("poll");
     const settling = expectFailing(after(stopping, EVENTS.provider_failed, T0 + 5 * SECOND), "cancelled");
-    expect(lastOrphan(settling)).toEqual(anAttempt());
+    expect(lastOrphan(settling)).toEqual(anAttempt({ outcome: "abandoned", reason: "cancelled" }));
   });
 
   it("is completed and charged when the provider was faster", () => {
@@ -943,6 +982,36 @@ describe("news", () => {
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
   const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;
+  const OVERDUE = T0 + 5 * MINUTE;
+  const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: OVERDUE })] });
+  const leased = routes.map((route) => ({ ...route, leased: true }));
+  const BETA_LEASE = { provider: "beta", credential: "BETA_KEY", quantiles: null };
+
+  /** What follows in the same wake from a poll that finds the job still running. */
+  function polled(task: TaskOf<"running">, now: number, given: readonly Route[]): FollowUp | null {
+    const begun = begin(task, now, given);
+    expect(begun.effect.kind).toBe("poll");
+    return followUp(after(begun.task, { type: "still_running", retryAfterMs: null }, now), begun.effect, now, given);
+  }
+
+  it.each([
+    ["its provider gave up", { type: "provider_failed", by: "task", reason: "content_policy" }, "failed", "content_policy"],
+    ["it is lost", { type: "poll_missing" }, "abandoned", "upstream_lost"],
+    ["an operator ends it", EVENTS.abandon, "abandoned", "cancelled"],
+  ] as const)("that fails has what became of its attempt on record: %s", (_, event, outcome, reason) => {
+    const running = aTask({ status: "running", misses: 2 });
+    const settling = expectFailing(after(running, event, T0 + 5 * MINUTE), reason);
+    expect(settling.attempts).toEqual([anAttempt({ outcome, reason })]);
+  });
+
+  it("that times out, or whose copy never ends well, has too", () => {
+    const last = aTask({ status: "running", lastPoll: true });
+    const timedOut = expectFailing(after(last, EVENTS.try_again, DEADLINE), "timeout");
+    expect(timedOut.attempts).toEqual([anAttempt({ outcome: "abandoned", reason: "timeout" })]);
+    const poisoned = begin(aTask({ status: "storing", tries: STORE_TRIES }), T0 + MINUTE, ROUTES).task;
+    expect(poisoned.attempts).toEqual([anAttempt({ outcome: "abandoned", reason: "internal_error" })]);
+    expect(orphansOf(expectFailing(poisoned, "internal_error"))).toHaveLength(1);
+  });
 
   it.each(["running", "storing"] as const)("takes over at once from one that failed a %s task", (status) => {
     const queued = expectStatus(after(likely(status), failed, T0 + MINUTE), "queued");
@@ -958,6 +1027,16 @@ describe("another provider", () => {
     const taken = after(begin(queued, T0 + MINUTE, routes).task, EVENTS.submitted, T0 + 2 * MINUTE);
     expect(publicTask(taken, null)).toMatchObject({ status: "processing", statusChangedAt: T0 / 1000 });
     expect(taken.deadlineAt).toBe(running.deadlineAt);
+  });
+
+  it("may do better than one that says itself that it took too long, which is owed nothing", () => {
+    const running = aTask({ status: "running" });
+    const queued = expectStatus(after(running, { type: "provider_failed", by: "route", reason: "timeout" }, T0 + MINUTE), "queued");
+    expect(queued.attempts).toEqual([anAttempt({ outcome: "failed", reason: "timeout" })]);
+    expect(begin(queued, T0 + MINUTE, routes).effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    const alone = expectFailing(begin(queued, T0 + MINUTE, ROUTES).task, "timeout");
+    expect(orphansOf(alone)).toEqual([]);
+    expect(leftPlace(running, queued, T0 + MINUTE), "and it is its fault, however soon").toMatchObject({ reason: "timeout" });
   });
 
   it("is not asked where the fault is the task's own", () => {
@@ -977,17 +1056,80 @@ describe("another provider", () => {
   });
 
   it("takes over from one that takes far longer than it should, which is owed what it still makes", () => {
-    const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: T0 + 5 * MINUTE })] });
-    expect(begin(slow, T0 + 5 * MINUTE - 1, routes).effect.kind).toBe("poll");
-    const begun = begin(slow, T0 + 5 * MINUTE, routes);
-    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
-    const settling = expectStatus(begin({ ...begun.task, deadlineAt: T0 } as Task, T0 + 6 * MINUTE, []).task, "settling");
+    expect(followUp(slow, begin(slow, OVERDUE, routes).effect, OVERDUE, routes), "it may be done").toBeNull();
+    const begun = polled(slow, OVERDUE, routes);
+    expect(begun?.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    expect(begun?.again, "and there is another look should we die meanwhile").toBeGreaterThan(OVERDUE);
+    const settling = expectStatus(begin({ ...begun?.task, deadlineAt: T0 } as Task, T0 + 6 * MINUTE, []).task, "settling");
     expect(orphansOf(settling)).toMatchObject([
       { attempt: { provider: "alpha", outcome: "abandoned" }, reason: "timeout" },
       { attempt: { provider: "beta", outcome: "unknown" }, reason: "upstream_ambiguous" },
     ]);
-    expect(begin(slow, T0 + 5 * MINUTE, ROUTES).effect.kind, "alone it may take its time").toBe("poll");
-    expect(begin({ ...slow, cancel: "passed_on" } as Task, T0 + 5 * MINUTE, routes).effect.kind).toBe("poll");
+  });
+
+  it("takes over only after a last look, which finds it still running", () => {
+    for (const now of [OVERDUE - 1, OVERDUE, OVERDUE + MINUTE]) {
+      const begun = begin(slow, now, routes);
+      expect(begun.task).toBe(slow);
+      expect(begun.effect.kind).toBe("poll");
+    }
+    const done = after(slow, EVENTS.succeeded, OVERDUE);
+    expect(done.status).toBe("storing");
+    for (const event of [EVENTS.try_again, EVENTS.poll_missing])
+      expect(followUp(after(slow, event, OVERDUE), begin(slow, OVERDUE, routes).effect, OVERDUE, routes)).toBeNull();
+    expect(polled(slow, OVERDUE - 1, routes)).toBeNull();
+  });
+
+  it.each([
+    ["there is no other", slow, ROUTES],
+    ["its tenant wants it stopped", { ...slow, cancel: "passed_on" } as const, routes],
+    ["its tenant wants no other", { ...slow, route: { fallback: false, only: null } }, routes],
+    ["it says that it does not know the job", { ...slow, misses: 1, attempts: [anAttempt()] }, routes],
+  ])("does not take over where %s", (_, task, given) => {
+    expect(polled(task, OVERDUE, given)).toBeNull();
+  });
+
+  it("is asked for a place while the first is still polled, and takes over when it has one", () => {
+    const asked = polled(slow, OVERDUE, leased);
+    expect(asked).toMatchObject({ effect: { kind: "lease", provider: "beta" }, task: { status: "running" }, again: null });
+    const granted = after(asked?.task as Task, { type: "leased", lease: BETA_LEASE }, OVERDUE);
+    expect(granted).toMatchObject({ status: "queued", lease: BETA_LEASE, attempts: [{ outcome: "abandoned", reason: "timeout" }] });
+    expect(isFollowedUp(granted, asked?.effect as Effect)).toBe(true);
+    const begun = followUp(granted, asked?.effect as Effect, OVERDUE, leased);
+    expect(begun?.effect).toMatchObject({ kind: "submit", attempt: { provider: "beta", credential: "BETA_KEY" } });
+    expect(begin(granted, OVERDUE + SECOND, leased).effect, "or after a crash").toMatchObject({ kind: "submit" });
+    expect(leftPlace(slow, granted, OVERDUE)).toMatchObject({ provider: "alpha", reason: "timeout" });
+  });
+
+  it("that has no room leaves the job where it is, and what is made there is not lost", () => {
+    const asked = polled(slow, OVERDUE, leased);
+    const wait = { provider: "beta", until: OVERDUE + 5 * MINUTE, position: 9 };
+    const refused = expectStatus(after(asked?.task as Task, { type: "lease_refused", wait }, OVERDUE), "running");
+    expect(refused.attempts).toBe(slow.attempts);
+    expect(followUp(refused, asked?.effect as Effect, OVERDUE, leased), "nobody else is there").toBeNull();
+    const third = [...leased, aRoute({ provider: "gamma", priority: 3, leased: true })];
+    expect(followUp(refused, asked?.effect as Effect, OVERDUE, third)?.effect).toMatchObject({ provider: "gamma" });
+    expect(polled(refused, OVERDUE + 4 * MINUTE, leased), "it waits as it was told").toBeNull();
+    expect(polled(refused, OVERDUE + 5 * MINUTE, leased)?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    expect(wakeAt(refused, OVERDUE)).toBeLessThan(OVERDUE + 30 * SECOND);
+    expect(begin(refused, OVERDUE + 20 * SECOND, leased).effect.kind).toBe("poll");
+    expect(after(refused, EVENTS.succeeded, OVERDUE + 20 * SECOND).status).toBe("storing");
+  });
+
+  it("is asked for a place before any image is fetched for it", () => {
+    const inline = leased.map((route) => ({ ...route, images: "inline" as const }));
+    const pictured = { ...slow, generation: aGeneration({ images: ["https://example.com/a.png"] }) };
+    const asked = polled(pictured, OVERDUE, inline);
+    expect(asked?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    const granted = after(asked?.task as Task, { type: "leased", lease: BETA_LEASE }, OVERDUE);
+    expect(followUp(granted, asked?.effect as Effect, OVERDUE, inline)?.effect.kind).toBe("prepare");
+  });
+
+  it("whose place comes when the task is to be stopped does not get it", () => {
+    const asked = expectStatus(polled(slow, OVERDUE, leased)?.task as Task, "running");
+    const stopping: Task = { ...asked, cancel: "asked" };
+    expect(after(stopping, { type: "leased", lease: BETA_LEASE }, OVERDUE)).toBe(stopping);
+    expect(after(slow, { type: "leased", lease: BETA_LEASE }, OVERDUE), "nor where none was asked for").toBe(slow);
   });
 
   it("records what was abandoned though the task was completed in the end", () => {
@@ -1118,8 +1260,24 @@ describe("a place at a provider", () => {
     });
     const lost = after(submitting, EVENTS.submit_unknown, T0);
     expect(leftPlace(submitting, lost, T0)).toMatchObject({ reason: "upstream_ambiguous" });
+    const unsent = after(submitting, EVENTS.submit_unsent, T0);
+    expect(leftPlace(submitting, unsent, T0), "it knows nothing of it").toMatchObject({ reason: "cancelled", durationMs: null });
     expect(leftPlace(running, running, T0)).toBeNull();
     expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
+  });
+
+  it("that we left too early says nothing of its provider; later, that it takes at least so long", () => {
+    const attempts = [anAttempt({ latency: { medianMs: 100 * SECOND, quantiles }, overdueAt: T0 + 380 * SECOND })];
+    const running = aTask({ status: "running", lastPoll: true, attempts });
+    const left = (task: TaskOf<"running">, ms: number) =>
+      leftPlace(task, after(task, { type: "still_running", retryAfterMs: null }, T0 + ms), T0 + ms);
+    expect(left(running, 190 * SECOND - 1)).toMatchObject({ reason: "queue_timeout", durationMs: null });
+    expect(left(running, 190 * SECOND)).toMatchObject({ reason: "timeout", durationMs: 190 * SECOND });
+    const unknown = { ...running, attempts: [anAttempt()] };
+    expect(left(unknown, MINUTE), "where nothing is known").toMatchObject({ reason: "timeout", durationMs: null });
+    const overdue = aTask({ status: "running", attempts, elsewhere: [] });
+    const given = after(overdue, { type: "leased", lease: { ...lease, provider: "beta" } }, T0 + 380 * SECOND);
+    expect(leftPlace(overdue, given, T0 + 380 * SECOND)).toMatchObject({ reason: "timeout", durationMs: 380 * SECOND });
   });
 
   it("is left unused by a task that is cancelled, or goes elsewhere, before its submit", () => {
@@ -1140,9 +1298,55 @@ describe("a submit of unknown outcome to a provider that knows a repetition", ()
     const unknown = after(submitting, { type: "submit_unknown", repeatable: true }, T0 + SECOND);
     expect(unknown).toBe(submitting);
     const begun = begin(unknown, T0 + MINUTE, routes);
-    expect(begun).toMatchObject({ task: submitting, effect: { kind: "submit", attempt: submitting.attempts[0] } });
-    expect(begun.again).toBe(T0 + MINUTE + 30 * SECOND);
+    const next = T0 + MINUTE + 30 * SECOND;
+    expect(begun).toEqual({
+      task: { ...submitting, repeat: { notBefore: next } },
+      effect: { kind: "submit", attempt: submitting.attempts[0], task: begun.task },
+      again: next,
+    });
+    expect(begin(begun.task, next - 1, routes), "no sooner, whoever wakes it").toMatchObject({
+      effect: { kind: "none" },
+      again: next,
+    });
+    expect(begin(begun.task, next, routes).effect).toMatchObject({ kind: "submit", attempt: submitting.attempts[0] });
     expectFailing(begin(unknown, DEADLINE, routes).task, "upstream_ambiguous");
+    expectFailing(begin(begun.task, DEADLINE, routes).task, "upstream_ambiguous");
+  });
+
+  const repeated = expectStatus(begin(submitting, T0 + MINUTE, routes).task, "submitting");
+
+  it("is over with a yes", () => {
+    const running = expectStatus(after(repeated, EVENTS.submitted, T0 + MINUTE), "running");
+    expect(running).not.toHaveProperty("repeat");
+    expect(running.attempts).toEqual([anAttempt()]);
+  });
+
+  it("is not over with a 'not now' to the repetition: it is repeated as the same one, when the provider says", () => {
+    const again = repeated.repeat?.notBefore ?? 0;
+    for (const reason of ["rate_limited", "unavailable", "unauthorized", "out_of_credit"] as const) {
+      const soon = after(repeated, { ...BUSY, reason, retryAfterMs: SECOND }, T0 + MINUTE);
+      expect(soon, "it is to come back later anyway").toBe(repeated);
+      expect(after(repeated, { ...BUSY, reason }, T0 + MINUTE)).toBe(repeated);
+    }
+    expect(wakeAt(repeated, T0 + MINUTE)).toBe(again);
+    const later = after(repeated, { ...BUSY, retryAfterMs: 2 * MINUTE }, T0 + MINUTE);
+    expect(wakeAt(later, T0 + MINUTE)).toBe(T0 + 3 * MINUTE);
+    const two = [...routes, aRoute({ provider: "beta" })];
+    expect(begin(later, T0 + 3 * MINUTE - 1, two).effect.kind, "nobody else is asked meanwhile").toBe("none");
+    expect(begin(later, T0 + 3 * MINUTE, two).effect).toMatchObject({ kind: "submit", attempt: submitting.attempts[0] });
+    const late = after(repeated, { ...BUSY, retryAfterMs: 5 * MINUTE }, DEADLINE - MINUTE);
+    expect(wakeAt(late, DEADLINE - MINUTE), "its last look is at the deadline").toBe(DEADLINE);
+  });
+
+  it("goes on when the repetition could not be sent", () => {
+    expect(after(repeated, EVENTS.submit_unsent, T0 + MINUTE)).toBe(repeated);
+  });
+
+  it.each(["route", "task"] as const)("stays unknown after any other no to the repetition, by %s: nobody else is asked", (by) => {
+    const refusal: TaskEvent = { type: "submit_refused", by, reason: "upstream_rejected" };
+    const settling = expectFailing(after(repeated, refusal, T0 + MINUTE), "upstream_ambiguous");
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+    expect(lastOrphan(settling)).toEqual(settling.attempts[0]);
   });
 });
 

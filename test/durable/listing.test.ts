@@ -62,6 +62,20 @@ describe("a page", () => {
     expect(data[0]?.video_url).toBeNull();
   });
 
+  it("has the newest first within a second, too, whatever their models, and goes on there", async () => {
+    const owner = await aTenant();
+    vi.setSystemTime(Math.ceil(Date.now() / 1000) * 1000);
+    const ids: string[] = [];
+    for (const model of ["veo3", "veo2", "veo3-fast", "veo2", "veo3"]) {
+      ids.push(await createdId(owner.key, { model, aspect_ratio: null }));
+      vi.setSystemTime(Date.now() + 7);
+    }
+    expect(new Set(ids.map((id) => id.split(/[:-]/).find((part) => /^\d{10}$/.test(part)))).size).toBe(1);
+    const newest = ids.toReversed();
+    expect(idsOf((await list(owner)).data)).toEqual(newest);
+    expect(await walk(owner, { limit: 2 })).toEqual([newest.slice(0, 2), newest.slice(2, 4), newest.slice(4)]);
+  });
+
   it("of nothing is empty", async () => {
     expect(await list(await aTenant())).toEqual({ object: "list", data: [], has_more: false, first_id: null, last_id: null });
   });

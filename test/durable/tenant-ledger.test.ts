@@ -33,8 +33,7 @@ function booksOf({ tenant, mode }: TestTenant): BooksPort {
 }
 
 async function ask(owner: TestTenant, given: Partial<ReserveAsk> = {}): Promise<ReserveAsk> {
-  const seconds = Math.floor(Date.now() / 1000);
-  const id = await makeTaskId("any", owner, "veo3", seconds, crypto.getRandomValues(new Uint8Array(10)));
+  const id = await makeTaskId("any", owner, "veo3", Date.now(), crypto.getRandomValues(new Uint8Array(10)));
   const claim = { key: null, fingerprint: id, looks: false };
   const deadlineAt = Date.now() + 30 * MINUTE_MS;
   return {

@@ -118,7 +118,12 @@ describe("the paid call", () => {
     await driveUntil(owner, id, "running");
     const running = (await readTask(owner, id)) as Extract<Task, { status: "running" }>;
     const { operation: _, lastPoll: _1, misses: _2, spoiled: _3, notBefore: _4, ...rest } = running;
-    await plantTask(owner, { ...rest, status: "submitting", attempts: [{ ...running.attempts[0]!, outcome: "open" }] });
+    await plantTask(owner, {
+      ...rest,
+      status: "submitting",
+      attempts: [{ ...running.attempts[0]!, outcome: "open" }],
+      repeat: null,
+    });
     const submit = vi.spyOn(await simulatedProvider(owner, id), "submit");
     const task = await driveToEnd(owner, id);
     expect(task).toMatchObject({ status: "failed", reason: "upstream_ambiguous" });

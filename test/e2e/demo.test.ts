@@ -40,7 +40,10 @@ describe("npm run demo", () => {
       saved(),
     );
     expect({ code, errors }).toMatchObject({ code: 0 });
-    expect(errors).toMatch(/creating.*processing.*completed.*saving/s);
+    expect(errors).toMatch(/creating.*pending.*processing {2}\d+ %.*completed {2}veo3.*saving/s);
+    // As it changes, not when a program would ask again.
+    const [, since] = /processing .*\((\d+) s\)/.exec(errors) ?? [];
+    expect(Number(since)).toBeLessThan(6);
     const { size } = await stat(saved());
     expect(output).toContain(`Saved ${saved()} (${Math.ceil(size / 1000)} kB)`);
     const [link = ""] = /http\S+/.exec(output) ?? [];

@@ -48,7 +48,8 @@ describe.skipIf(CHROMIUM === null)("in a browser", () => {
     const complaints: string[] = [];
     page.on("console", (message) => {
       // A violation of the policy, a resource that is not there: both are errors on the console.
-      if (message.type() === "error" || message.text().startsWith("violation")) complaints.push(message.text());
+      const isTold = /^violation|document validation errors/.test(message.text());
+      if (message.type() === "error" || isTold) complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("request", (request) => {

@@ -180,6 +180,9 @@ function told({ video, task }: Ended): string {
   return [video.error?.code ?? video.status, task.hold, ...attempts].join(", ");
 }
 
+/** A gateway that dies in the very moment in which it hands a task on cannot know what has become of it. */
+const isCaught = (end: Ended): boolean => told(end) === "upstream_ambiguous, released, late abandoned, spare unknown";
+
 const SPARED = "completed, settled, spare accepted";
 
 /** As many tasks for the dead one as it takes: a few may probe whether it is back, once it has been left alone for a while. */
@@ -214,21 +217,23 @@ async function journey(killsGateway: boolean): Promise<Ends> {
   }
   const before = { mute: mute.creates(), cut: cut.stalls(), long: long.stalls(), forms: forms.map((form) => form.jobs()) };
 
-  const [atMute, atLate, atBack, atCut, atLong, atForms] = await Promise.all([
+  const [atMute, atBack, atCut, atLong, atForms] = await Promise.all([
     makeTwo("mute"),
-    makeTwo("late"),
     makeTwo("back"),
     makeTwo("cut"),
     makeTwo("long"),
     Promise.all(forms.map(async ({ name, model }, index) => make(name, index, model))),
   ]);
-  await untilEach([...atLate, ...atBack, ...(killsGateway ? [] : atForms)], isDone);
+  await untilEach([...atBack, ...(killsGateway ? [] : atForms)], isDone);
   await until(() => mute.creates() === before.mute + 2 && cut.stalls() === before.cut + 2 && long.stalls() === before.long + 2);
   await until(() => !killsGateway || forms.every((form, index) => form.jobs() === (before.forms[index] ?? 0) + 1));
   // What a queue calls its job is known once it was asked after it.
   const ofQueues = killsGateway ? [] : atForms.filter((_, index) => forms[index]?.finish !== null);
   await untilEach(ofQueues, ({ step }) => step === "poll");
   const gone = await atGone;
+  // The last: what takes a few seconds is overdue already, and goes elsewhere.
+  const atLate = await makeTwo("late");
+  await untilEach(atLate, isDone);
 
   let since = steps(server).length;
   await Promise.all([mute, late, back, cut, long, ...forms].map(async (each) => each.close()));
@@ -297,9 +302,11 @@ describe.each([
   });
 
   it("while it works, for good: once it is overdue another one makes the video, for one hold and one charge", () => {
-    expect(allTold(ends.late)).toEqual(ends.late.map(() => "completed, settled, late abandoned, spare accepted"));
+    const finished = ends.late.filter((end) => !(killsGateway && isCaught(end)));
+    expect(allTold(finished)).toEqual(finished.map(() => "completed, settled, late abandoned, spare accepted"));
+    expect(finished.map(({ made }) => spare.asked().get(made.prompt))).toEqual(finished.map(() => 1));
     expect(ends.late.map(({ task }) => task.attempts[0]?.reason)).toEqual(["timeout", "timeout"]);
-    for (const { made } of ends.late) expect([late, spare].map((each) => each.asked().get(made.prompt))).toEqual([1, 1]);
+    expect(ends.late.map(({ made }) => late.asked().get(made.prompt))).toEqual([1, 1]);
   });
 
   it("while it works, and comes back: the task completes there", async () => {
@@ -324,18 +331,20 @@ describe.each([
 
 describe("after all of that", () => {
   it("nothing was asked of any provider more often than the tasks' attempts say", () => {
-    const attempts = everything.flatMap(({ task }) => task.attempts.map(({ provider }) => provider));
+    // One that was lost with the gateway may never have been heard.
+    const isLost = (end: Ended): boolean => isCaught(end) && !spare.asked().has(end.made.prompt);
+    const attempts = everything.flatMap((end) => {
+      const providers = end.task.attempts.map(({ provider }) => provider);
+      return isLost(end) ? providers.slice(0, -1) : providers;
+    });
     const made = (name: string): number => attempts.filter((each) => each === name).length;
     expect(everything.length).toBeGreaterThan(50);
     // The dead one could not hear.
     for (const each of mortals.slice(1))
       expect([each.name, each.creates(), each.jobs()]).toEqual([each.name, made(each.name), made(each.name)]);
     for (const form of forms) expect([form.name, form.jobs()]).toEqual([form.name, made(form.name)]);
-    for (const { asked, name } of mortals)
-      expect(
-        [...asked().values()].filter((times) => times !== 1),
-        name,
-      ).toEqual([]);
+    const often = mortals.flatMap((each) => [...each.asked()].filter(([, times]) => times !== 1));
+    expect(often).toEqual([]);
   });
 
   it("each task held its credits once, and was charged or given them back once; the books add up", async () => {

@@ -1,10 +1,14 @@
 // Code written for OpenAI's client, and for OpenRouter, against a running server: nothing is changed in it but base URL and key.
 import { execFileSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI, { APIError, AuthenticationError, BadRequestError, ConflictError, NotFoundError, toFile } from "openai";
 import type { Video } from "openai/resources/videos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PNG } from "../support/image-server.ts";
 import { FFPROBE } from "../support/programs.ts";
 import { startReelay, type Server } from "../support/server.ts";
 
@@ -70,6 +74,26 @@ describe("OpenAI's client", () => {
     expect(json.status).toBe("queued");
   });
 
+  it("creates from an image on disk, or in memory", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "reelay-upload-"));
+    const path = join(folder, "first.png");
+    await writeFile(path, PNG);
+    const files = [createReadStream(path), await toFile(PNG, "first.jpg", { type: "image/jpeg" })];
+    for (const input_reference of files) {
+      const created = await client.videos.create({ model: "sora-2", prompt: PROMPT, input_reference });
+      expect(created).toMatchObject({
+        status: "queued",
+        model: "veo2-fast-frames",
+        adjustments: [{ param: "model", from: "sora-2" }],
+      });
+      expect(await untilEnded(created.id)).toMatchObject({ status: "completed", progress: 100, error: null });
+      const reply = await client.videos.downloadContent(created.id);
+      const clip = await readFile("src/providers/clips/clip-16x9.mp4");
+      expect(Buffer.from(await reply.arrayBuffer()).equals(clip)).toBe(true);
+    }
+    await rm(folder, { recursive: true });
+  });
+
   it("lists every video once, page by page, and deletes them", async () => {
     const prompt = "one of several [[slow:600]]";
     const created: string[] = [];
@@ -93,10 +117,10 @@ describe("OpenAI's client", () => {
     expect(noModel.message).toContain("Did you mean sora-2?");
     expect(noModel.requestID).toMatch(/^req_/);
 
-    const file = await toFile(Buffer.from("PNG"), "a.png", { type: "image/png" });
-    const upload = await refusalOf(client.videos.create({ model: "veo3-pro-frames", prompt: PROMPT, input_reference: file }));
+    const file = await toFile(Buffer.from("<svg/>"), "a.png", { type: "image/png" });
+    const upload = await refusalOf(client.videos.create({ model: "sora-2", prompt: PROMPT, input_reference: file }));
     expect(upload).toBeInstanceOf(BadRequestError);
-    expect(upload).toMatchObject({ code: "unsupported_parameter", param: "input_reference" });
+    expect(upload).toMatchObject({ code: "image_invalid", param: "input_reference" });
 
     const stranger = new OpenAI({ apiKey: "sk-nobody", baseURL: `${server.url}/v1` });
     expect(await refusalOf(stranger.videos.list().then((page) => page.data))).toBeInstanceOf(AuthenticationError);

@@ -178,6 +178,20 @@ describe("a reference image, for a wire that sends it along", () => {
     expect(await movementsOf([id])).toEqual([["hold", "settle"]]);
   });
 
+  it("arrives as it was uploaded", async () => {
+    const body = new FormData();
+    body.set("model", veoKey().model);
+    body.set("prompt", PROMPT);
+    body.set("input_reference", new File([PNG], "lake.png"));
+    const headers = { authorization: `Bearer ${server.liveKey}` };
+    const { status, text } = await ask("/v1/videos", { method: "POST", headers, body });
+    expect(status, text).toBe(200);
+    expect((await untilEnded((JSON.parse(text) as Video).id)).status).toBe("completed");
+    expect(veoKey().creates().at(-1)).toMatchObject({
+      instances: [{ image: { bytesBase64Encoded: PNG.toString("base64"), mimeType: "image/png" } }],
+    });
+  });
+
   it.each([
     ["/missing.png", "image_fetch_failed"],
     ["/away.png", "image_fetch_failed"],

@@ -57,7 +57,7 @@ describe("metadata", () => {
   it.each<[string, string, string, string]>([
     ["__proto__", '{"__proto__":"x"}', "invalid_value", "metadata.__proto__"],
     ["__proto__ by way of an escape", '{"\\u005f_proto__":{"a":"b"}}', "invalid_value", "metadata.__proto__"],
-    ["an empty name", '{"":"x"}', "invalid_value", "metadata."],
+    ["an empty name", '{"":"x"}', "invalid_value", 'metadata.""'],
     ["a name of 65 characters", JSON.stringify({ ["k".repeat(65)]: "x" }), "invalid_value", `metadata.${"k".repeat(64)}`],
     ["a name with a space", '{"a b":"x"}', "invalid_value", "metadata.a b"],
     ["an emoji as a name", '{"🎬":"x"}', "invalid_value", "metadata.??"],
@@ -232,15 +232,50 @@ describe("an Idempotency-Key", () => {
   });
 });
 
-it("a quote takes none of them: it prices a video, and they cost nothing", async () => {
-  const owner = await aTenant();
-  const quote = async (extra: object) =>
-    call("/v1/video/quote", {
-      method: "POST",
-      key: owner.key,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...VALID, ...extra }),
-    });
-  expect((await quote({})).status).toBe(200);
-  expect(await readError(await quote({ metadata: {} }))).toMatchObject({ code: "unknown_parameter", param: "metadata" });
+describe("a quote, and a create with dry_run", () => {
+  const send = async (owner: TestTenant, path: string, body: object) =>
+    call(path, { method: "POST", key: owner.key, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const ways: [string, (owner: TestTenant, extra: object) => Promise<Response>][] = [
+    ["quote", async (owner, extra) => send(owner, "/v1/video/quote", { ...VALID, ...extra })],
+    ["dry_run", async (owner, extra) => send(owner, "/v1/video/create", { ...VALID, ...extra, dry_run: true })],
+  ];
+
+  it.each(ways)("%s: shows all of them as they were understood", async (_, ask) => {
+    const owner = await aTenant({ limits: { choosesRoutes: true } });
+    const extras = {
+      metadata: { a: "1" },
+      webhook_url: "https://example.com/a",
+      retention_days: 3,
+      route: { fallback: false, only: ["eu"] },
+    };
+    expect(await (await ask(owner, extras)).json()).toMatchObject({ object: "quote", credits: 40, parameters: extras });
+    const usual = { metadata: {}, webhook_url: null, retention_days: null, route: { fallback: true, only: null } };
+    expect(await (await ask(owner, {})).json()).toMatchObject({ parameters: usual });
+  });
+
+  const faults: [string, object][] = [
+    ["a private webhook_url", { webhook_url: "https://10.0.0.1" }],
+    ["a user name in it", { webhook_url: "https://user:password@example.com" }],
+    ["an odd port", { webhook_url: "https://example.com:8443" }],
+    ["a script", { webhook_url: "javascript:alert(1)" }],
+    ["more retention than the plan has", { retention_days: 4 }],
+    ["a route that the plan does not let choose", { route: { fallback: false } }],
+    ["a model that the plan does not have", { model: "veo3-pro" }],
+    ["metadata that is none", { metadata: { "a b": "x" } }],
+  ];
+  const cases = ways.flatMap(([name, ask]) => faults.map(([fault, extra]) => [name, fault, ask, extra] as const));
+
+  it.each(cases)("%s: refuses %s as a create would", async (_, __, ask, extra) => {
+    const owner = await aTenant({ limits: { retentionDays: 3, models: ["veo3"] } });
+    const refusal = await create(owner.key, { ...VALID, ...extra });
+    const told = await ask(owner, extra);
+    expect(told.status).toBe(refusal.status);
+    expect(told.status).toBeGreaterThanOrEqual(400);
+    expect(await readError(told)).toEqual(await readError(refusal));
+  });
+
+  it.each(ways)("%s: asks nobody for credits or room", async (_, ask) => {
+    const owner = await aTenant({ limits: { creditsPerPeriod: 0 } });
+    expect((await ask(owner, {})).status).toBe(200);
+  });
 });

@@ -2,7 +2,7 @@
 import { evictDurableObject, reset, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { TASK_SCHEMA, type CompletedTask, type Task } from "../../src/core/task.ts";
+import type { CompletedTask, Task } from "../../src/core/task.ts";
 import { aTenant, call, callWith, createdId, finish, query, type TestTenant, type Video } from "../support/gateway.ts";
 import { post } from "../support/manage.ts";
 import { driveToEnd, plantTask, readTask, taskStub } from "../support/objects.ts";
@@ -29,7 +29,11 @@ async function aVideo(body: Record<string, unknown> = {}): Promise<{ owner: Test
   return { owner, id, link: link ?? "" };
 }
 
-async function linkOf(owner: TestTenant, id: string, expiresIn?: number): Promise<{ id: string; url: string; expires_at: number }> {
+async function linkOf(
+  owner: TestTenant,
+  id: string,
+  expiresIn?: number,
+): Promise<{ id: string; video_url: string; expires_at: number }> {
   const reply = await post(owner.key, LINK, { id, ...(expiresIn !== undefined && { expires_in: expiresIn }) });
   expect(reply.status).toBe(200);
   return reply.json();
@@ -63,13 +67,13 @@ describe("a link with a life of its own", () => {
   ])("lives for expires_in %s, to the second", async (asked, lives) => {
     const { owner, id } = await aVideo();
     const made = await linkOf(owner, id, asked);
-    expect(Object.keys(made)).toEqual(["id", "url", "expires_at"]);
+    expect(Object.keys(made)).toEqual(["id", "video_url", "expires_at"]);
     expect(made).toMatchObject({ id, expires_at: nowSeconds() + lives });
-    expect(await opens(made.url)).toBe("200");
+    expect(await opens(made.video_url)).toBe("200");
     vi.setSystemTime(made.expires_at * 1000 - 1);
-    expect(await opens(made.url)).toBe("200");
+    expect(await opens(made.video_url)).toBe("200");
     vi.setSystemTime(made.expires_at * 1000);
-    expect(await opens(made.url)).toBe("403 url_expired");
+    expect(await opens(made.video_url)).toBe("403 url_expired");
   });
 
   it("never outlives its video", async () => {
@@ -79,7 +83,7 @@ describe("a link with a life of its own", () => {
     vi.setSystemTime(expiresAt - 30_000);
     const last = await linkOf(owner, id, WEEK);
     expect(last.expires_at).toBe(Math.floor(expiresAt / 1000));
-    expect(await opens(last.url)).toBe("200");
+    expect(await opens(last.video_url)).toBe("200");
     vi.setSystemTime(Math.floor(expiresAt / 1000) * 1000);
     await expectRefusal(owner, async () => post(owner.key, LINK, { id }), { status: 404, code: "task_not_found" });
   });
@@ -87,7 +91,7 @@ describe("a link with a life of its own", () => {
   it("leads straight to the bucket where the operator wants it so, for as long", async () => {
     const { owner, id } = await aVideo();
     const reply = await callWith(S3, LINK, { method: "POST", key: owner.key, ...json({ id, expires_in: WEEK - 86_400 }) });
-    const { url, expires_at } = await reply.json<{ url: string; expires_at: number }>();
+    const { video_url: url, expires_at } = await reply.json<{ video_url: string; expires_at: number }>();
     expect(new URL(url).origin).toBe("https://account.r2.cloudflarestorage.com");
     expect(new URL(url).searchParams.get("X-Amz-Expires")).toBe(String(WEEK - 86_400));
     expect(expires_at).toBe(nowSeconds() + WEEK - 86_400);
@@ -106,7 +110,7 @@ describe("a link with a life of its own", () => {
 describe("revoking", () => {
   it("stops every link that is out, however it is opened; what is asked for later works", async () => {
     const { owner, id, link } = await aVideo();
-    const lasting = (await linkOf(owner, id, WEEK / 2)).url;
+    const lasting = (await linkOf(owner, id, WEEK / 2)).video_url;
     expect([await opens(link), await opens(lasting)]).toEqual(["200", "200"]);
     const { headers } = await call(link, { method: "HEAD" });
     const reply = await revoke(owner, id);
@@ -118,7 +122,7 @@ describe("revoking", () => {
       expect(await opens(old, { headers: { range: "bytes=999999999-" } })).toBe(REVOKED);
       expect(await opens(old, { headers: { "if-none-match": headers.get("etag") ?? "" } })).toBe(REVOKED);
     }
-    const fresh = [await queriedLink(owner, id), (await linkOf(owner, id)).url];
+    const fresh = [await queriedLink(owner, id), (await linkOf(owner, id)).video_url];
     for (const url of fresh) expect(await opens(url)).toBe("200");
     await revoke(owner, id);
     for (const url of fresh) expect(await opens(url)).toBe(REVOKED);
@@ -168,7 +172,7 @@ describe("revoking", () => {
   it("works for a video of release 0.1.0", async () => {
     const { owner, id, link } = await aVideo();
     const { linkRevision: _, ...task } = (await readTask(owner, id)) as CompletedTask;
-    await plantTask(owner, { ...task, schema: TASK_SCHEMA - 1 } as unknown as Task);
+    await plantTask(owner, { ...task, schema: 1 } as unknown as Task);
     expect(await opens(await queriedLink(owner, id))).toBe("200");
     expect((await revoke(owner, id)).status).toBe(200);
     expect([await opens(link), await opens(await queriedLink(owner, id))]).toEqual([REVOKED, "200"]);
@@ -279,7 +283,7 @@ describe("no link, and nothing to revoke", () => {
   it("a key that may only read makes links, and revokes none", async () => {
     const { owner, id, link } = await aVideo();
     const reader = await aTenant({ tenant: owner.tenant, scopes: ["read"] });
-    expect(await opens((await linkOf(reader, id)).url)).toBe("200");
+    expect(await opens((await linkOf(reader, id)).video_url)).toBe("200");
     expect(await readError(await revoke(reader, id))).toMatchObject({ status: 403, code: "insufficient_scope" });
     expect(await opens(link)).toBe("200");
   });

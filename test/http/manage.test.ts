@@ -136,7 +136,7 @@ describe("bad input", () => {
     ["metadata_key=a&metadata_key=b", "duplicate_parameter", "metadata_key"],
     ["metadata_value=x", "missing_required_parameter", "metadata_key"],
     [`metadata_key=a&metadata_value=${"v".repeat(513)}`, "invalid_value", "metadata_value"],
-    ["after=", "missing_required_parameter", "after"],
+    ["after=", "invalid_cursor", "after"],
     ["after=x", "invalid_cursor", "after"],
     ["after=1", "invalid_cursor", "after"],
     ["after=veo3:1704067200-abcdefghijklmnopqrstuvwxyz", "invalid_cursor", "after"],

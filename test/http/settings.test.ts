@@ -132,6 +132,8 @@ describe("a bad setting is named, its value never", () => {
     ["PROVIDERS.0.timeouts", providers({ timeouts: 60 })],
     ["PROVIDERS.0.models", providers({ models: { "canary-model": "x" } })],
     ["PROVIDERS.0.priority", providers({ priority: -1 })],
+    ["PROVIDERS.0.overdue_factor", providers({ overdue_factor: 1.4 }), "1.5"],
+    ["PROVIDERS.0.overdue_factor", providers({ overdue_factor: 101 }), "100"],
     ["PROVIDERS.0", providers({ canary: 1 })],
     ["S3_BUCKET", { S3_ENDPOINT: "https://canary.example", S3_ACCESS_KEY_ID: canary, S3_SECRET_ACCESS_KEY: canary }, "is missing"],
     ["S3_ENDPOINT", { S3_ENDPOINT: canary, S3_BUCKET: canary, S3_ACCESS_KEY_ID: canary, S3_SECRET_ACCESS_KEY: canary }],
@@ -172,8 +174,11 @@ describe("a good setting", () => {
   });
 
   it("makes a provider whole, with its key from the secret that it names", () => {
-    const [provider] = parseSettings({ ...GOOD, ...providers({ models: { veo3: "veo-3" }, priority: 2 }) }).providers;
-    expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", priority: 2 });
+    const [provider] = parseSettings({
+      ...GOOD,
+      ...providers({ models: { veo3: "veo-3" }, priority: 2, overdue_factor: 1.5 }),
+    }).providers;
+    expect(provider).toMatchObject({ name: "up", base_url: "https://up.example/api", priority: 2, overdue_factor: 1.5 });
     expect(provider?.credentials).toEqual([{ name: "UP_KEY", value: "canary-key" }]);
   });
 

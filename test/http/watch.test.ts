@@ -37,6 +37,19 @@ describe("Prefer: wait on query", () => {
     expect(await reply.text()).toBe(await (await query(owner.key, id)).text());
   });
 
+  it("goes with return=representation, and both are said to be applied", async () => {
+    const id = await createdId(owner.key, STUCK);
+    const known = await (await query(owner.key, id)).json();
+    for (const [prefer, applied] of [
+      ["return=representation", "return=representation"],
+      ["wait=1, return=representation", "wait=1, return=representation"],
+    ] as const) {
+      const reply = await read(id, { prefer });
+      expect(reply.headers.get("preference-applied")).toBe(applied);
+      expect(await reply.json()).toMatchObject({ ...(known as object), progress: expect.any(Number), attempts: [] });
+    }
+  });
+
   it("answers as soon as the task has ended", async () => {
     const id = await createdId(owner.key);
     const waiting = read(id, { prefer: "wait=60" });

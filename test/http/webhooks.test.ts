@@ -157,8 +157,39 @@ describe("an endpoint", () => {
     expect(headers).toMatchObject({ "webhook-test": "true" });
     vi.setSystemTime(Number((headers as Record<string, string>)["webhook-timestamp"]) * 1000);
     expect(new Webhook(secret).verify(body as string, headers as Record<string, string>)).toMatchObject({
-      id: expect.stringMatching(/^veo3:\d+-sample$/),
+      id: expect.stringMatching(/^veo3:\d+-sample/),
       status: "completed",
+    });
+  });
+});
+
+describe("a sample", () => {
+  it.each([
+    ["video.created", { status: "pending", video_url: null }],
+    ["video.processing", { status: "processing", video_url: null }],
+    ["video.completed", { status: "completed", video_url: expect.stringContaining("/v1/video/file/") }],
+    ["video.failed", { status: "failed", video_url: null, error: { code: "content_policy", message: expect.any(String) } }],
+  ])("is of the event that was asked for: %s", async (event, body) => {
+    receive();
+    const { id } = await add();
+    const tried = await told<DeliveryReply>("POST", `/${id}/test`, { event });
+    expect(tried).toMatchObject({ event, test: true, state: "delivered", request: { headers: { "webhook-event": event }, body } });
+  });
+
+  it("has a link that leads to no video, and is told so as any other", async () => {
+    receive();
+    const { id } = await add();
+    const { request } = await told<{ request: { body: { video_url: string } } }>("POST", `/${id}/test`);
+    const link = new URL(request.body.video_url);
+    expect(await readError(await call(link.pathname + link.search))).toMatchObject({ status: 404, code: "video_expired" });
+  });
+
+  it("of no event that there is is refused", async () => {
+    const { id } = await add();
+    expect(await refused("POST", `/${id}/test`, { event: "video.done" })).toEqual({
+      status: 400,
+      code: "invalid_value",
+      param: "event",
     });
   });
 });
@@ -233,7 +264,6 @@ describe("the deliveries' log", () => {
     await tell("video.created", { task: { id } });
     expect(await deliveries(`?task=${encodeURIComponent(id)}`)).toMatchObject([{ task: id, event: "video.created" }]);
     expect(await deliveries("?endpoint=whe_aaaaaaaaaaaaaaaa")).toEqual([]);
-    expect(await deliveries("?endpoint=nobody")).toEqual([]);
   });
 
   it("lets one be sent again, and all that failed", async () => {
@@ -292,6 +322,22 @@ describe("what is refused", () => {
     expect((await readError(reply)).code).toBe("webhook_url_not_allowed");
   });
 
+  it.each(["127.0.0.1:8787", "localhost:8787", "[::1]:8787"])(
+    "the gateway's own address on a developer's machine, as %s",
+    async (host) => {
+      const own = "http://127.0.0.1:8787";
+      const send = async (url: string) =>
+        callWith({ PUBLIC_URL: own }, "/v1/webhooks", {
+          method: "POST",
+          key: owner.key,
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ url }),
+        });
+      expect((await readError(await send(`http://${host}/hook`))).code).toBe("webhook_url_not_allowed");
+      expect((await send(`http://${host.replace("8787", "8788")}/hook`)).status).toBe(200);
+    },
+  );
+
   it.each([
     [{ url: 5 }, "invalid_type", "url"],
     [{ url: null }, "invalid_type", "url"],
@@ -316,7 +362,7 @@ describe("what is refused", () => {
     ["?limit=0", "invalid_value", "limit"],
     ["?limit=-1", "invalid_value", "limit"],
     ["?limit=1e9", "invalid_value", "limit"],
-    ["?limit=x", "invalid_type", "limit"],
+    ["?limit=x", "invalid_value", "limit"],
     ["?after=msg_abcdefghijklmnop-1", "invalid_cursor", "after"],
     ["?after=1", "invalid_cursor", "after"],
     ["?after=msg_%0d%0a", "invalid_cursor", "after"],

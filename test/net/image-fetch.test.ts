@@ -1,6 +1,7 @@
 // Rows 76 to 78 of the bad-input catalogue (reliability.md, section 8): what becomes of a reference image once it is fetched.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { imageFetcher, MAX_IMAGE_BYTES } from "../../src/net/image-fetch.ts";
+import { MAX_IMAGE_BYTES } from "../../src/core/reference-image.ts";
+import { imageFetcher } from "../../src/net/image-fetch.ts";
 import { judgeWebhookUrl } from "../../src/net/url-policy.ts";
 import { PNG, redirectsTo, sends, serveImages, type ImageServer } from "../support/image-server.ts";
 

@@ -75,7 +75,10 @@ describe("callbacks", () => {
     expect(google({ credential: aServiceAccount() }).traits.callback).toBe(false);
   });
 
-  const TIME = Math.floor(Date.now() / 1000);
+  const TIME = Date.UTC(2026, 0, 1) / 1000;
+  beforeEach(() => void vi.setSystemTime(TIME * 1000));
+  afterEach(() => void vi.useRealTimers());
+
   const KEYS = "https://generativelanguage.googleapis.com/.well-known/jwks.json";
   const event = (id: string) => JSON.stringify({ type: "interaction.completed", version: "v1", data: { id } });
   const ED25519 = { name: "Ed25519" };

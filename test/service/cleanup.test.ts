@@ -10,7 +10,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import worker from "../../src/index.ts";
 import { wire } from "../../src/wire.ts";
-import { aTenant, create, type TestTenant } from "../support/gateway.ts";
+import { aTenant, create, createdId, type TestTenant } from "../support/gateway.ts";
 import { driveToEnd, ledgerStub, taskStub } from "../support/objects.ts";
 
 const HOUR_MS = 60 * 60_000;
@@ -66,6 +66,18 @@ describe("the sweep", () => {
     const left = (await env.VIDEOS.list()).objects.map(({ key }) => key);
     expect(left).toEqual([`videos/${kept}`]);
     expect(await cron()).toMatchObject({ objects: 1, orphans: 0 });
+  });
+
+  it("removes the images of a task that never started, and leaves those of one that did", async () => {
+    const owner = await walked();
+    const ids = [];
+    for (let count = 0; count < 2; count++) ids.push(await createdId(owner.key, { prompt: "a lake [[stuck]]" }));
+    const [kept, lost] = ids as [string, string];
+    for (const id of ids) await wire(env).images.put({ id, ...owner }, 0, { bytes: new Uint8Array(1), mimeType: "image/png" });
+    // As a crash between the two leaves it, once the ledger's watchdog was there.
+    await wire(env).ledgerOf(owner.tenant, owner.mode).resolve(lost, { kind: "withdraw" });
+    expect(await cron()).toMatchObject({ objects: 2, orphans: 1 });
+    expect((await env.VIDEOS.list()).objects.map(({ key }) => key)).toEqual([`images/${kept}/0`]);
   });
 
   it("leaves alone what is too young to judge", async () => {

@@ -77,7 +77,21 @@ describe("a tenant's stream", () => {
     ]);
   });
 
-  it.each(["11", "999999999999999", "-1", "1.5", "processing.3", "x", "", "1e3", "9".repeat(30)])(
+  it.each(["11", "999999999999999"])(
+    "tells of a gap where the last event %s is of a time to come, and goes on from now",
+    async (last) => {
+      publish(10);
+      const events = await open(last);
+      world.onSleep = () => publish();
+      expect(await take(events, 3)).toMatchObject([
+        { type: "from", seq: 10 },
+        { type: "gap", seq: 10 },
+        { type: "video.created", seq: 11 },
+      ]);
+    },
+  );
+
+  it.each(["-1", "1.5", "processing.3", "x", "", "1e3", "9".repeat(30)])(
     "takes the last event %j, which is none of this feed, for none",
     async (lastEventId) => {
       publish(10);

@@ -54,6 +54,7 @@ export function aSpec(given: Partial<TaskSpec> = {}): TaskSpec {
 /** Begun at T0 and accepted. */
 export function anAttempt(given: Partial<Attempt> = {}): Attempt {
   return {
+    number: 1,
     provider: "alpha",
     credential: "ALPHA_KEY",
     model: "alpha-veo3",
@@ -91,8 +92,8 @@ const WATCHING = { operation: { job: "j1" }, notBefore: 0, misses: 0, spoiled: 0
 
 const LIKELY: { readonly [Status in Task["status"]]: TaskOf<Status> } = {
   queued: { ...COMMON, attempts: [], status: "queued", notBefore: T0, waits: [], lease: null, lastReason: null },
-  submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting" },
-  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked" },
+  submitting: { ...COMMON, attempts: [anAttempt({ outcome: "open" })], status: "submitting", repeat: null },
+  running: { ...COMMON, ...WATCHING, status: "running", lastPoll: false, cancel: "unasked", elsewhere: null },
   storing: { ...COMMON, ...WATCHING, status: "storing", source: { url: "s1" }, tries: 0, failures: 0, upload: null },
   settling: { ...COMMON, status: "settling", outcome: { kind: "completed", video: aVideo() }, settlingSince: T0 },
   completed: { ...COMMON, status: "completed", video: aVideo(), linkRevision: 0, expiresAt: T0 + 7 * DAY },

@@ -10,7 +10,7 @@ export const OWNER = { tenant: "Tenant01", mode: "live" } as const;
 export const BASE = "https://api.example";
 const SECRET = "id-secret";
 
-export const OWN_ID = await makeTaskId(SECRET, OWNER, "veo3", T0 / 1000, new Uint8Array(10));
+export const OWN_ID = await makeTaskId(SECRET, OWNER, "veo3", T0, new Uint8Array(10));
 
 export interface World {
   readonly watch: Watch;

@@ -1,5 +1,5 @@
 // What is wrong with a gateway, as far as it can tell itself, and how to mend it.
-import type { RegistryPort, TenantStore, VideoStore } from "../../ports.ts";
+import type { RegistryPort, StoredObjects, TenantStore } from "../../ports.ts";
 
 export interface Check {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Check {
 
 export interface DoctorDeps {
   readonly tenants: TenantStore;
-  readonly videos: VideoStore;
+  readonly objects: StoredObjects;
   readonly registry: RegistryPort;
   readonly providers: number;
   readonly linkKeys: number;
@@ -29,7 +29,7 @@ export async function examine(deps: DoctorDeps): Promise<Check[]> {
   const { providers, linkKeys, taskIdSecrets, hasPublicUrl, hasAlertUrl } = deps;
   return [
     await answers("kv", "Bind a KV namespace as TENANTS in wrangler.toml.", async () => deps.tenants.findSwitches()),
-    await answers("r2", "Bind an R2 bucket as VIDEOS in wrangler.toml.", async () => deps.videos.list(null, 1)),
+    await answers("r2", "Bind an R2 bucket as VIDEOS in wrangler.toml.", async () => deps.objects.list(null, 1)),
     await answers("objects", "Deploy again: the Durable Objects do not answer.", async () => deps.registry.switches()),
     await cron(deps),
     advice("providers", providers > 0, `${providers} configured`, "Set PROVIDERS; until then only test keys can make videos."),

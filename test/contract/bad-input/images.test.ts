@@ -33,6 +33,8 @@ it.each([GOOD, "https://cdn.images.example:443/a%20b.jpg?w=1&h=2#x", "HTTPS://IM
   },
 );
 
+it("the name of an upload, which is ours to give", async () => refused(`upload:${"0".repeat(64)}`));
+
 it("row 61: http", async () => refused("http://images.example/a.jpg"));
 
 it.each(["http://127.0.0.1:9000/a.jpg", "http://localhost:9000/a.jpg"])("row 61: %s, but in a local run", async (url) => {

@@ -72,13 +72,13 @@ describe("row 89: what no id looks like", () => {
 describe("ids of the right shape that are not the caller's", () => {
   /** Signed by somebody who has another secret. */
   async function forged(): Promise<string> {
-    return makeTaskId("another-secret", owner, "veo3", 1_704_067_200, crypto.getRandomValues(new Uint8Array(10)));
+    return makeTaskId("another-secret", owner, "veo3", 1_704_067_200_000, crypto.getRandomValues(new Uint8Array(10)));
   }
 
   /** Signed by us, for this tenant, for a task that there never was. */
   async function unknown(): Promise<string> {
     const [secret = ""] = wire(env).settings.taskIdSecrets;
-    return makeTaskId(secret, owner, "veo3", 1_704_067_200, crypto.getRandomValues(new Uint8Array(10)));
+    return makeTaskId(secret, owner, "veo3", 1_704_067_200_000, crypto.getRandomValues(new Uint8Array(10)));
   }
 
   it("row 90: forged", async () => {

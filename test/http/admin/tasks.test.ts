@@ -120,7 +120,7 @@ describe("a task is failed", () => {
     const running = await readTask(customer, id);
     if (running?.status !== "running") throw new Error("it runs");
     const attempts = running.attempts.map((attempt) => ({ ...attempt, outcome: "open" as const }));
-    await plantTask(customer, { ...running, status: "submitting", attempts });
+    await plantTask(customer, { ...running, status: "submitting", attempts, repeat: null });
     await told<Task>("POST", `/tasks/${id}/fail`, { reason: "stuck" });
     await driveToEnd(customer, id);
     expect((await readBooks(customer)).orphans).toMatchObject([{ task: id, reason: "cancelled" }]);

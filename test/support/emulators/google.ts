@@ -206,8 +206,8 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     requests: (call) => requests.filter((seen) => call === undefined || seen.call === call),
     finish,
     revokeTokens: () => void (tokens = []),
-    close: server.close,
-    reopen: server.reopen,
+    close: async () => server.close(),
+    reopen: async () => server.reopen(),
   };
 }
 

@@ -6,9 +6,9 @@ export interface MortalServer {
   /** Without a trailing slash. */
   readonly url: string;
   /** Dies: nobody listens any more, and every connection breaks off. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
   /** Listens again at the same address, after `close`. */
-  reopen(): Promise<void>;
+  readonly reopen: () => Promise<void>;
 }
 
 /** Below what systems give away: nobody else gets the address of one that is dead for a while. */

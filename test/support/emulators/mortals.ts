@@ -11,7 +11,7 @@ export interface Mortal extends SeedStyleEmulator {
   /** Nothing of that any more. */
   behaves(): void;
   /** How often each prompt was asked for. */
-  asked(): ReadonlyMap<string, number>;
+  readonly asked: () => ReadonlyMap<string, number>;
 }
 
 /** More than anybody asks. */

@@ -202,8 +202,8 @@ export async function startSeedStyleEmulator(options: EmulatorOptions = {}): Pro
     jobs: () => jobs.size,
     stalls: () => stalls,
     requests: () => requests,
-    close: server.close,
-    reopen: server.reopen,
+    close: async () => server.close(),
+    reopen: async () => server.reopen(),
   };
 }
 

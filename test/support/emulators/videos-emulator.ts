@@ -208,8 +208,8 @@ export async function startVideosEmulator<W extends string>(
     creates: () => requests.filter(({ call }) => call === "create").length,
     jobs: () => jobs.size,
     requests: () => requests,
-    close: server.close,
-    reopen: server.reopen,
+    close: async () => server.close(),
+    reopen: async () => server.reopen(),
   };
 }
 
