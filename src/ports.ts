@@ -527,6 +527,8 @@ export interface LeaseAsk {
   readonly credentials: readonly string[];
   /** Since when it waits, in unix milliseconds. */
   readonly since: number;
+  /** When it has to be done: what would not be gets no place. */
+  readonly deadlineAt: number;
   /** When the place is free again at the latest, should nobody give it back. */
   readonly until: number;
 }

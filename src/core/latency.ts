@@ -8,3 +8,11 @@ export interface Latency {
   /** Null: nothing is learned yet. */
   readonly quantiles: Quantiles | null;
 }
+
+/**
+ * How much time a task must have left to be worth handing over: what nearly all generations take there, as far as that is learned; a
+ * median that somebody told is a guess, and keeps nobody from trying. At most half of its time, so that none is too late from the start.
+ */
+export function neededMs(quantiles: Quantiles | null, task: { readonly createdAt: number; readonly deadlineAt: number }): number {
+  return Math.min(quantiles?.at(-1) ?? 0, (task.deadlineAt - task.createdAt) / 2);
+}

@@ -1,6 +1,7 @@
 // The place at a provider that a task has left, and what came of it there: the provider's health hears of it once.
 import { tookMs } from "./poll-schedule.ts";
-import { lastAttempt, type Attempt, type AttemptReason, type Task } from "./task.ts";
+import type { TaskEvent } from "./task-transition.ts";
+import { lastAttempt, type Attempt, type AttemptReason, type Lease, type Task } from "./task.ts";
 import { isRouteTrouble } from "./upstream-errors.ts";
 
 export interface LeftPlace {
@@ -54,18 +55,21 @@ function waitedOut({ startedAt, latency }: Attempt, now: number): Pick<LeftPlace
   return stayMs < p95 ? { reason: "queue_timeout", durationMs: null } : { reason: "timeout", durationMs: stayMs };
 }
 
+/** A place that was granted to a task which, by then, had been cancelled or had no use for it any more; null: it has it. */
+export function unclaimedPlace(event: TaskEvent, after: Task | null): LeftPlace | null {
+  if (event.type !== "leased") return null;
+  const { lease } = event;
+  return after?.status === "queued" && after.lease?.provider === lease.provider ? null : unusedOf(lease);
+}
+
 /** A task that ended, or went elsewhere, between getting its place and using it. */
 function unusedPlace({ lease }: Extract<Task, { status: "queued" }>, after: Task): LeftPlace | null {
   if (lease === null) return null;
   const keeps = after.status === "queued" && after.lease?.provider === lease.provider;
   const uses = after.status === "submitting" && lastAttempt(after).provider === lease.provider;
-  if (keeps || uses) return null;
-  return {
-    provider: lease.provider,
-    credential: lease.credential,
-    model: "",
-    reason: "cancelled",
-    durationMs: null,
-    retryAt: null,
-  };
+  return keeps || uses ? null : unusedOf(lease);
+}
+
+function unusedOf({ provider, credential }: Lease): LeftPlace {
+  return { provider, credential, model: "", reason: "cancelled", durationMs: null, retryAt: null };
 }

@@ -2,7 +2,8 @@
 // breaker and the places, in this order.
 import { closedBreaker, afterCall, heldBackUntil, outcomeOf, type Breaker } from "./breaker.ts";
 import { jitterOf } from "./backoff.ts";
-import { withDuration, type Durations } from "./quantiles.ts";
+import { neededMs } from "./latency.ts";
+import { quantilesOf, withDuration, type Durations } from "./quantiles.ts";
 import {
   leastUsed,
   NO_TURNOVER,
@@ -56,7 +57,9 @@ export interface PlaceAsk {
   readonly tenant: string;
   readonly model: string;
   readonly credentials: readonly string[];
+  /** When it was created, and when it has to be done. */
   readonly since: number;
+  readonly deadlineAt: number;
   readonly until: number;
 }
 
@@ -102,7 +105,14 @@ export interface Known {
   readonly line: Line;
 }
 
+/** How much time a task must have left to be given a place. */
+export function neededFor({ model, since, deadlineAt }: PlaceAsk, { durations }: Health): number {
+  return neededMs(quantilesOf(durations[model] ?? []), { createdAt: since, deadlineAt });
+}
+
 export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, limits: SlotLimits, now: number): Answer {
+  // It would be paid for and not be done in time: the place is for one that can be.
+  if (now >= ask.deadlineAt - neededFor(ask, health)) return { kind: "refused", until: ask.deadlineAt, turn: null };
   // Asked for again with other credentials, it has left the one it had, and the word of that was lost.
   if (mine !== null && ask.credentials.includes(mine.credential)) return { kind: "kept", lease: mine };
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });

@@ -39,7 +39,9 @@ export interface Route {
 const REFUSALS_A_ROUTE = 3;
 
 /** What of a task decides where it goes. */
-export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route"> & { readonly waits?: readonly Wait[] };
+export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route" | "deadlineAt"> & {
+  readonly waits?: readonly Wait[];
+};
 
 export function routesFor(routes: readonly Route[], mode: Mode, model: ModelName): Route[] {
   return routes.filter((route) => route.mode === mode && upstreamModel(route, model) !== null);
@@ -58,17 +60,19 @@ export function upstreamModel(route: Route, model: ModelName): string | null {
 export interface Choice {
   readonly route: Route;
   readonly readyAt: number;
+  /** From then on what is begun there would hardly be done in time. */
+  readonly tooLateAt: number;
   readonly credentials: readonly string[];
 }
 
 /**
  * The route to try next: one that may be tried now before one that may not yet, then the least often refused for this task, then by
- * priority, then by weight. Null when every one refused it for good. "Later" (busy, limited) costs a route its turn only, never its
+ * priority, then by weight. Null when every one refused it for good, or it is too late for those that are left. "Later" (busy, limited) costs a route its turn only, never its
  * place, and its wait is its own: no other route waits for it.
  */
 export function chooseRoute(routes: readonly Route[], task: Routed, now: number): Choice | null {
-  const [best] = routesMaking(routes, task.mode, task.generation)
-    .filter((route) => isWanted(route, task) && !isSpent(route, task))
+  const [best] = routesLeft(routes, task)
+    .filter((route) => now < tooLateAt(route, task))
     .map((route) => ({ ...choiceOf(route, task, now), refusals: countRefusals(route, task), lot: lotOf(route, task.id) }))
     .sort(
       (a, b) =>
@@ -77,7 +81,18 @@ export function chooseRoute(routes: readonly Route[], task: Routed, now: number)
         a.route.priority - b.route.priority ||
         a.lot - b.lot,
     );
-  return best === undefined ? null : { route: best.route, readyAt: best.readyAt, credentials: best.credentials };
+  if (best === undefined) return null;
+  const { route, readyAt, credentials } = best;
+  return { route, readyAt, credentials, tooLateAt: best.tooLateAt };
+}
+
+/** Those that may still have the task, were there time enough. */
+export function routesLeft(routes: readonly Route[], task: Routed): Route[] {
+  return routesMaking(routes, task.mode, task.generation).filter((route) => isWanted(route, task) && !isSpent(route, task));
+}
+
+function tooLateAt({ provider }: Route, { waits, deadlineAt }: Routed): number {
+  return deadlineAt - (waits?.find((wait) => wait.provider === provider)?.neededMs ?? 0);
 }
 
 /** Whether the task's tenant lets it go there. */
@@ -105,7 +120,7 @@ function choiceOf(route: Route, task: Routed, now: number): Choice {
   }));
   const readyAt = Math.min(...ready.map(({ at }) => at));
   const credentials = ready.filter(({ at }) => at <= Math.max(readyAt, now)).map(({ credential }) => credential);
-  return { route, readyAt, credentials };
+  return { route, readyAt, credentials, tooLateAt: tooLateAt(route, task) };
 }
 
 function countRefusals(route: Route, task: Routed): number {

@@ -19,9 +19,11 @@ export interface Waiter {
   readonly since: number;
   /** When it will ask again. */
   readonly backAt: number;
+  /** From when on a place is of no use to it; absent: it always is. */
+  readonly goneAt?: number;
 }
 
-type Asking = Omit<Waiter, "backAt">;
+type Asking = Omit<Waiter, "backAt" | "goneAt">;
 
 /** Whoever has waited longest is first. */
 export type Line = readonly Waiter[];
@@ -135,9 +137,9 @@ export function leave(line: Line, task: string): Line {
   return line.filter((waiter) => waiter.task !== task);
 }
 
-/** Those who have not come back when they were due have ended, or are held up. */
+/** Those who have not come back when they were due have ended, or are held up; others have no time left. */
 export function present(line: Line, now: number): Line {
-  return line.filter(({ backAt }) => now <= backAt + LATE_MS);
+  return line.filter(({ backAt, goneAt = Infinity }) => now <= backAt + LATE_MS && now < goneAt);
 }
 
 /** A lease nobody gave back ends by itself. */

@@ -2,7 +2,7 @@
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff } from "./backoff.ts";
 import { hasUntoldNews, untoldNews, type News } from "./news.ts";
-import { chooseRoute, upstreamModel, type Route } from "./routing.ts";
+import { chooseRoute, routesLeft, upstreamModel, type Route } from "./routing.ts";
 import { ambiguous, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
 import { attemptNumber, lastAttempt } from "./task.ts";
@@ -160,10 +160,11 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const choice = chooseRoute(routes, task, now);
   const model = choice && upstreamModel(choice.route, task.generation.model);
   if (choice === null || model === null) {
-    return beginSettle(failing(task, task.lastReason ?? "upstream_rejected", now), now);
+    const isTooLate = routesLeft(routes, task).length > 0;
+    return beginSettle(failing(task, task.lastReason ?? (isTooLate ? "queue_timeout" : "upstream_rejected"), now), now);
   }
   const { route, credentials } = choice;
-  if (choice.readyAt > now) return waiting(task, now, Math.min(choice.readyAt, task.deadlineAt));
+  if (choice.readyAt > now) return waiting(task, now, Math.ceil(Math.min(choice.readyAt, choice.tooLateAt)));
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
     return { task, effect: { kind: "prepare", task }, again: Math.min(now + PREPARE_MS, task.deadlineAt) };
   }

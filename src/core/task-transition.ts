@@ -1,12 +1,24 @@
 // What an event made of a task. Events arrive at least once and in any order: one that no longer fits changes nothing.
 import type { FailureCode } from "./errors.ts";
 import type { Json } from "./json.ts";
+import { neededMs } from "./latency.ts";
 import type { NewsType } from "./news.ts";
 import { publicStatus } from "./public-task.ts";
 import { ambiguous, closeAttempt, failing, handedOn, laterOf, moved, settling } from "./task-moves.ts";
 import { backedOff, lastStoreAt, retryAfter } from "./task-schedule.ts";
 import { isTerminal, lastAttempt, requeued } from "./task.ts";
-import type { Lease, PreparedImage, RunningTask, StoredVideo, StoringTask, SubmittingTask, Task, Upload, Wait } from "./task.ts";
+import type {
+  Lease,
+  PreparedImage,
+  QueuedTask,
+  RunningTask,
+  StoredVideo,
+  StoringTask,
+  SubmittingTask,
+  Task,
+  Upload,
+  Wait,
+} from "./task.ts";
 import { isRouteTrouble } from "./upstream-errors.ts";
 import type { RefusedBy, RetryableCode } from "./upstream-errors.ts";
 
@@ -108,8 +120,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "leased":
       // Only now that another has room for it is the job given up that was taking too long.
       if (task.status === "running" && task.elsewhere !== null && task.cancel === "unasked")
-        return { ...handedOn(task, "abandoned", "timeout", now), lease: event.lease };
-      return task.status === "queued" ? { ...task, lease: event.lease, waits: without(task.waits, event.lease.provider) } : task;
+        return withLease(handedOn(task, "abandoned", "timeout", now), event.lease, now);
+      return task.status === "queued" ? withLease(task, event.lease, now) : task;
     case "lease_refused": {
       const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
       if (task.status === "running" && task.elsewhere !== null)
@@ -245,6 +257,14 @@ function lastReasonOf({ attempts }: Task): FailureCode | null {
   const failed = attempts.findLast(({ outcome }) => outcome === "failed" || outcome === "abandoned" || outcome === "refused");
   const { reason = null } = failed ?? {};
   return isRouteTrouble(reason) ? "upstream_rejected" : (reason as FailureCode | null);
+}
+
+/** It waits there no more. How long it takes there stays known, whatever becomes of the place. */
+function withLease(task: QueuedTask, lease: Lease, now: number): QueuedTask {
+  const { provider, quantiles } = lease;
+  const needed = neededMs(quantiles, task);
+  const known: readonly Wait[] = needed === 0 ? [] : [{ provider, until: now, position: null, neededMs: needed }];
+  return { ...task, lease, waits: [...without(task.waits, provider), ...known] };
 }
 
 function without(waits: readonly Wait[], provider: string): readonly Wait[] {

@@ -87,6 +87,8 @@ export interface Wait {
   readonly position: number | null;
   /** When its turn will probably be; null or absent: not known. */
   readonly startsAt?: number | null;
+  /** How much time the task must have left to be worth handing over there; absent: not known. */
+  readonly neededMs?: number;
 }
 
 /** A place at a provider, held from before the submit until the task leaves it. */

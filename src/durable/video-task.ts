@@ -3,7 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Refusal } from "../core/errors.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import { begin, cancelRefusal, followUp, isCancelled, isFollowedUp, type Effect, type FollowUp } from "../core/task-machine.ts";
-import { leftPlace } from "../core/left-place.ts";
+import { leftPlace, unclaimedPlace } from "../core/left-place.ts";
 import { wakeAt } from "../core/task-schedule.ts";
 import { transition, type TaskEvent } from "../core/task-transition.ts";
 import { isTerminal, lastAttempt, startTask, TASK_SCHEMA, type Task, type TaskSpec } from "../core/task.ts";
@@ -55,7 +55,11 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
   async cancel(): Promise<Result<"stopped" | "passed_on", Refusal>> {
     const task = this.#task();
     if (task === null || !isOurs(task)) return fail({ kind: "task_not_found" });
-    if (isCancelled(task)) return ok("stopped");
+    if (isCancelled(task)) {
+      // By another call at this moment, perhaps: both are answered alike.
+      if (!isTerminal(task)) await this.#lookNow();
+      return ok("stopped");
+    }
     const provider = task.status === "running" ? wire(this.env).providerOf(lastAttempt(task)) : undefined;
     const passesOn = task.status === "running" && provider?.cancel !== undefined && (provider.canCancel?.(task.operation) ?? true);
     const why = cancelRefusal(task, passesOn);
@@ -190,6 +194,8 @@ export class VideoTask extends DurableObject<Cloudflare.Env> implements TaskPort
       });
       const after = await this.#apply(event, armed, effect);
       await this.#giveBack([current, begun.task, after]);
+      const unclaimed = unclaimedPlace(event, after);
+      if (unclaimed !== null) await giveBack(task.id, unclaimed, house);
       house.telemetry.log("info", taskLog(begun.task, begun.effect, event, note, Date.now() - startedAt));
       const alert = taskAlert([current, begun.task, after], note);
       if (alert !== null) house.telemetry.alert(alert.kind, alert.entry);

@@ -40,7 +40,7 @@ export const rollBody = strictBody({
 }).openapi("RollWebhookSecret");
 
 export const testBody = strictBody({
-  event: z.enum(NEWS_TYPES).default("video.completed").openapi({ description: "What the sample tells of" }),
+  event: z.enum(NEWS_TYPES).optional().openapi({ default: "video.completed", description: "What the sample tells of" }),
 }).openapi("TestWebhook");
 
 export const emptyBody = strictBody({}).openapi("Nothing");

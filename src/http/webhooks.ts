@@ -166,7 +166,7 @@ export function mountWebhooks(app: App, services: Services): void {
   });
 
   app.openapi(testWebhook, async (c) => {
-    const { event = "video.completed" } = c.req.valid("json");
+    const { event } = c.req.valid("json");
     const tested = await webhooks.tryOut(c.var.caller, c.req.valid("param").id, event, baseOf(c, services));
     return tested.ok ? c.json(toDeliveryDetail(tested.value), 200) : refuse(c, tested.error);
   });

@@ -52,6 +52,7 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
     model,
     credentials,
     since: task.createdAt,
+    deadlineAt: task.deadlineAt,
     until: task.deadlineAt + LEASE_GRACE_MS,
   };
   try {

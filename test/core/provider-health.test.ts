@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { jitterOf } from "../../src/core/backoff.ts";
 import { phaseOf } from "../../src/core/breaker.ts";
-import { afterStay, answer, held, letGo, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
+import { afterStay, answer, held, letGo, neededFor, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
 import type { Answer, Health, PlaceAsk, PlaceEnd } from "../../src/core/provider-health.ts";
 import type { HeldLease } from "../../src/core/slots.ts";
 import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
@@ -10,15 +10,8 @@ import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
 const NO_LIMITS = { concurrency: null, perMinute: null };
 
 function anAsk(given: Partial<PlaceAsk> = {}): PlaceAsk {
-  return {
-    task: "task-1",
-    tenant: "Tenant01",
-    model: "alpha-veo3",
-    credentials: ["KEY_1", "KEY_2"],
-    since: T0,
-    until: T0 + HOUR,
-    ...given,
-  };
+  const times = { since: T0, deadlineAt: T0 + HOUR, until: T0 + HOUR };
+  return { task: "task-1", tenant: "Tenant01", model: "alpha-veo3", credentials: ["KEY_1", "KEY_2"], ...times, ...given };
 }
 
 function aLease(given: Partial<HeldLease> = {}): HeldLease {
@@ -62,6 +55,33 @@ describe("a place", () => {
       kind: "granted",
       lease: { credential: "KEY_2", grantedAt: T0 },
     });
+  });
+});
+
+describe("a task that comes late", () => {
+  const known = [1, 2, 3, 4, 5].reduce<Health>((now, n) => ended(now, { durationMs: n * MINUTE }), UNKNOWN_HEALTH);
+  const ask = anAsk({ deadlineAt: T0 + 20 * MINUTE });
+  const needed = neededFor(ask, known);
+
+  it("gets no place where nearly all of its like take longer than it has left, be it its own already", () => {
+    expect(needed).toBe(4.8 * MINUTE);
+    const tooLate = ask.deadlineAt - needed;
+    expect(told(known, { ask, now: tooLate - 1 })).toMatchObject({ kind: "granted" });
+    const refused = { kind: "refused", until: ask.deadlineAt, turn: null };
+    expect(told(known, { ask, now: tooLate })).toEqual(refused);
+    expect(told(known, { ask, now: tooLate, leases: [aLease({ task: "task-1" })] })).toEqual(refused);
+  });
+
+  it("is tried where nothing is known of its model, up to its deadline", () => {
+    const other = { ...ask, model: "alpha-veo2" };
+    expect(told(known, { ask: other, now: ask.deadlineAt - 1 })).toMatchObject({ kind: "granted" });
+    expect(told(UNKNOWN_HEALTH, { ask, now: ask.deadlineAt - 1 })).toMatchObject({ kind: "granted" });
+  });
+
+  it("is not late in the first half of its time, however slow the provider", () => {
+    const short = anAsk({ deadlineAt: T0 + 2 * MINUTE });
+    expect(told(known, { ask: short, now: T0 + MINUTE - 1 })).toMatchObject({ kind: "granted" });
+    expect(told(known, { ask: short, now: T0 + MINUTE })).toMatchObject({ kind: "refused" });
   });
 });
 

@@ -102,6 +102,9 @@ describe("the line", () => {
     const line = lineOf(aWaiter({ backAt: T0 }), aWaiter({ task: "task-2", backAt: T0 + 10 * SECOND }));
     expect(present(line, T0 + 5 * SECOND)).toHaveLength(2);
     expect(present(line, T0 + 5 * SECOND + 1).map(({ task }) => task)).toEqual(["task-2"]);
+    const late = [aWaiter({ goneAt: T0 + 2 * SECOND })];
+    expect(present(late, T0 + 2 * SECOND - 1)).toEqual(late);
+    expect(present(late, T0 + 2 * SECOND), "nor is anybody who has no time left for a place").toEqual([]);
   });
 });
 

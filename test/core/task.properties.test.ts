@@ -72,8 +72,11 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
   lease: fc.oneof(
     { weight: 3, arbitrary: provider.map((name): TaskEvent => ({ type: "leased", lease: aLease(name) })) },
     fc
-      .record({ name: provider, until: fc.integer({ min: T0, max: T0 + HOUR }) })
-      .map(({ name, until }): TaskEvent => ({ type: "lease_refused", wait: { provider: name, until, position: 1 } })),
+      .record({ name: provider, until: fc.integer({ min: T0, max: T0 + HOUR }), neededMs: fc.nat(15 * MINUTE) })
+      .map(({ name, until, neededMs }): TaskEvent => ({
+        type: "lease_refused",
+        wait: { provider: name, until, position: 1, neededMs },
+      })),
   ),
   poll: fc.oneof(
     { weight: 3, arbitrary: fc.record({ type: fc.constant("succeeded"), source: fc.constant({ url: 1 }) }) },

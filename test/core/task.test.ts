@@ -2,7 +2,7 @@ import { outcomeOf } from "../../src/core/breaker.ts";
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
-import { leftPlace } from "../../src/core/left-place.ts";
+import { leftPlace, unclaimedPlace } from "../../src/core/left-place.ts";
 import { publicTask } from "../../src/core/public-task.ts";
 import {
   begin,
@@ -1202,6 +1202,37 @@ describe("a place at a provider", () => {
     expect(followUp(queued, step, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + MINUTE });
   });
 
+  it("is not waited for longer than what is begun there could be done in time", () => {
+    const until = DEADLINE - MINUTE;
+    const wait = { provider: "alpha", until, position: 7, neededMs: 4 * MINUTE };
+    const queued = after(aTask(), { type: "lease_refused", wait }, T0);
+    expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: DEADLINE - 4 * MINUTE });
+    expect(begin(queued, DEADLINE - 4 * MINUTE - 1, [leased]).effect.kind).toBe("none");
+    const ended = begin(queued, DEADLINE - 4 * MINUTE, [leased]);
+    expectFailing(ended.task, "queue_timeout");
+    expect(ended.effect.kind, "and its hold is released").toBe("settle");
+    expect(orphansOf(ended.task as TaskOf<"settling">)).toEqual([]);
+  });
+
+  it("that comes too late for one provider is waited for at a faster one", () => {
+    const slow = { provider: "alpha", until: T0 + MINUTE, position: 7, neededMs: 10 * MINUTE };
+    const fast = { provider: "beta", until: DEADLINE - 3 * MINUTE, position: 7, neededMs: 2 * MINUTE };
+    const both = [leased, aRoute({ provider: "beta", leased: true })];
+    const queued = aTask({ waits: [slow, fast] });
+    expect(begin(queued, DEADLINE - 11 * MINUTE, both).effect).toMatchObject({ kind: "lease", provider: "alpha" });
+    expect(begin(queued, DEADLINE - 10 * MINUTE, both)).toMatchObject({ effect: { kind: "none" }, again: fast.until });
+    expect(begin(queued, fast.until, both).effect).toMatchObject({ kind: "lease", provider: "beta" });
+    expectFailing(begin(queued, DEADLINE - 2 * MINUTE, both).task, "queue_timeout");
+  });
+
+  it("that is had is not used when it is too late", () => {
+    const queued = after(aTask(), { type: "leased", lease }, T0);
+    expect(begin(queued, DEADLINE - 190 * SECOND - 1, [leased]).effect.kind).toBe("submit");
+    const ended = begin(queued, DEADLINE - 190 * SECOND, [leased]);
+    expectFailing(ended.task, "queue_timeout");
+    expect(leftPlace(queued, ended.task, DEADLINE - 190 * SECOND)).toMatchObject({ provider: "alpha", reason: "cancelled" });
+  });
+
   it("is never refused into the past, so that there is no hot loop", () => {
     const queued = after(aTask(), { type: "lease_refused", wait: { provider: "alpha", until: 0, position: null } }, T0);
     expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
@@ -1264,6 +1295,26 @@ describe("a place at a provider", () => {
     expect(leftPlace(submitting, unsent, T0), "it knows nothing of it").toMatchObject({ reason: "cancelled", durationMs: null });
     expect(leftPlace(running, running, T0)).toBeNull();
     expect(leftPlace(submitting, after(submitting, EVENTS.submitted, T0), T0)).toBeNull();
+  });
+
+  it("that was granted to a task which was cancelled meanwhile is given back at once", () => {
+    const granted = { type: "leased", lease } as const;
+    const unused = {
+      provider: "alpha",
+      credential: lease.credential,
+      model: "",
+      reason: "cancelled",
+      durationMs: null,
+      retryAt: null,
+    };
+    const cancelled = after(aTask(), EVENTS.abandon, T0);
+    expect(unclaimedPlace(granted, after(cancelled, granted, T0))).toEqual(unused);
+    expect(unclaimedPlace(granted, null)).toEqual(unused);
+    expect(unclaimedPlace(granted, after(aTask(), granted, T0)), "that has it").toBeNull();
+    const overdue = aTask({ status: "running", elsewhere: [] });
+    const elsewhere = { type: "leased", lease: { ...lease, provider: "beta" } } as const;
+    expect(unclaimedPlace(elsewhere, after(overdue, elsewhere, T0)), "that takes over").toBeNull();
+    expect(unclaimedPlace(EVENTS.settled, cancelled)).toBeNull();
   });
 
   it("that we left too early says nothing of its provider; later, that it takes at least so long", () => {

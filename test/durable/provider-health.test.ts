@@ -43,6 +43,7 @@ async function acquire(task: string, limits: ProviderLimits = NO_LIMITS, given: 
     model: "alpha-veo3",
     credentials: ["KEY_1"],
     since: Date.now(),
+    deadlineAt: Date.now() + HOUR,
     until: Date.now() + HOUR,
   };
   return health().acquire({ ...ask, ...given }, limits);
@@ -215,6 +216,19 @@ describe("what a task's end tells", () => {
     pass(5 * MINUTE);
     expect((await health().view()).spent).toEqual([]);
   });
+});
+
+it("a task that comes too late gets no place, and those in line are told how much time they must have left", async () => {
+  for (let n = 1; n <= 5; n++) {
+    await acquire(`done-${n}`);
+    await release(`done-${n}`, { durationMs: n * MINUTE });
+  }
+  await acquire("task-1", upTo(1));
+  const wait = { provider: PROVIDER, position: 0, neededMs: 4.8 * MINUTE };
+  expect(await acquire("task-2", upTo(1))).toMatchObject({ kind: "refused", wait });
+  const late = { since: Date.now() - HOUR, deadlineAt: Date.now() + 4 * MINUTE };
+  expect(await acquire("task-3", NO_LIMITS, late)).toMatchObject({ wait: { until: late.deadlineAt, position: null } });
+  expect(await health().view()).toMatchObject({ leases: 1, waiting: 1 });
 });
 
 it("an operator's hold lasts until it is let go, also while the object is away; what is under way goes on", async () => {

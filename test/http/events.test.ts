@@ -112,7 +112,7 @@ describe("one task's events", () => {
     for (const [search, status, code] of [
       [`?id=${other}`, 404, "task_not_found"],
       ["?id=x", 404, "task_not_found"],
-      ["?id=", 400, "missing_required_parameter"],
+      ["?id=", 400, "invalid_value"],
       ["?id=x&id=y", 400, "duplicate_parameter"],
     ] as const) {
       expect(await readError(await open(search))).toMatchObject({ status, code });

@@ -88,7 +88,7 @@ describe("receive", () => {
   });
 
   it("has it judged by the provider and the credential of the attempt under way, as it came", async () => {
-    const attempts = [anAttempt({ outcome: "failed" }), anAttempt({ provider: "beta", credential: "BETA_KEY_2" })];
+    const attempts = [anAttempt({ outcome: "failed" }), anAttempt({ number: 2, provider: "beta", credential: "BETA_KEY_2" })];
     task = () => aTask({ status: "running", attempts, operation: { job: "j2" } });
     const seen: unknown[] = [];
     isGenuine = async (...given) => (seen.push(...given.slice(0, 2)), true);
@@ -113,7 +113,7 @@ describe("receive", () => {
 
   it.each([2, 3])("leaves a task alone whose attempt is another one than %i", async (attempt) => {
     expect(await receive({ ...REF, attempt })).toBe(true);
-    const attempts = [anAttempt({ outcome: "failed" }), anAttempt(), anAttempt(), anAttempt()];
+    const attempts = [anAttempt({ outcome: "failed" }), ...[2, 3, 4].map((number) => anAttempt({ number }))];
     task = () => aTask({ status: "running", attempts });
     expect(await receive({ ...REF, attempt })).toBe(true);
     expect(asked).toEqual([READ, READ]);

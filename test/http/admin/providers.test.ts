@@ -55,7 +55,7 @@ async function ask(method: Method, path: string, body?: unknown, headers?: Recor
 
 async function acquire(task: string, concurrency: number | null = null): Promise<LeaseReply> {
   const now = Date.now();
-  const rest = { tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now, until: now + HOUR };
+  const rest = { tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now, deadlineAt: now + HOUR, until: now + HOUR };
   return wire(env)
     .healthOf("up")
     .acquire({ task, ...rest }, { concurrency, perMinute: null });

@@ -104,8 +104,8 @@ describe("the list of tenants", () => {
   it.each([
     ["limit=0", "limit", "invalid_value"],
     ["limit=101", "limit", "invalid_value"],
-    ["limit=many", "limit", "invalid_type"],
-    ["limit=1.5", "limit", "invalid_type"],
+    ["limit=many", "limit", "invalid_value"],
+    ["limit=1.5", "limit", "invalid_value"],
     ["limit=1&limit=2", "limit", "duplicate_parameter"],
     ["after=12", "after", "invalid_cursor"],
     ["after=aB3dE5fG%27", "after", "invalid_cursor"],
