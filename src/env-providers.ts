@@ -14,8 +14,9 @@ const CLOSED_HOSTS = ["api.openai.com"];
 const OF_GOOGLE: readonly ProviderKind[] = ["gemini", "veo"];
 const serviceAccount = z.looseObject({
   client_email: z.string().min(1),
-  private_key: z.string().min(1),
+  private_key: z.string().regex(/^\s*-----BEGIN PRIVATE KEY-----[\sA-Za-z0-9+/=]+-----END PRIVATE KEY-----\s*$/),
   project_id: z.string().regex(/^[a-z][a-z0-9.:-]*$/),
+  token_uri: z.url().nullish(),
 });
 
 /** Who signs callbacks with a secret that the account's settings show, and what such a secret looks like. The others have public keys, or none. */
@@ -24,6 +25,8 @@ const CALLBACK_SECRETS: Partial<Record<ProviderKind, { readonly form: RegExp; re
   replicate: { form: /^whsec_(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, says: "whsec_ and base64" },
   openrouter: { form: /^[!-~]{8,}$/, says: "8 characters or more, without spaces" },
 };
+
+const TOKEN_URI = "https://oauth2.googleapis.com/token";
 
 const secretName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, "the name of a secret, as UP_KEY");
 /**
@@ -103,10 +106,15 @@ export function resolveProviders(
     const credentials = [api_key_secret].flat().map((name) => ({ name, value: secret(name) }));
     for (const { name, value } of credentials) {
       if (value === "") problems.push(`${at}.api_key_secret: ${name} is not set; it is to be a secret`);
-      if (OF_GOOGLE.includes(rest.kind) && !isReadable(value)) {
-        const needed = "with client_email, private_key and project_id";
+      if (OF_GOOGLE.includes(rest.kind) && !isReadable(value, local)) {
+        const needed = "with client_email, private_key (PKCS#8 in PEM), project_id, and Google's own token_uri or none";
         problems.push(`${at}.api_key_secret: ${name} begins with { and is no service account's JSON, ${needed}`);
       }
+    }
+    // Their models have other names, at other hosts.
+    const forms = new Set(credentials.map(({ value }) => isServiceAccount(value)));
+    if (OF_GOOGLE.includes(rest.kind) && forms.size > 1) {
+      problems.push(`${at}.api_key_secret: API keys and service accounts are two providers; give each its own entry`);
     }
     if (base_url === undefined && NEEDS_BASE.includes(rest.kind))
       problems.push(`${at}.base_url: ${rest.kind} has no host of its own; name it`);
@@ -134,11 +142,16 @@ function callbackProblem(kind: ProviderKind, name: string, value: string): strin
   return taken.form.test(value) ? null : `${name} is not what ${kind} signs with: ${taken.says}`;
 }
 
+function isServiceAccount(credential: string): boolean {
+  return credential.trimStart().startsWith("{");
+}
+
 /** A key is; so is what a service account's file has. */
-function isReadable(credential: string): boolean {
-  if (!credential.trimStart().startsWith("{")) return true;
+function isReadable(credential: string, local: boolean): boolean {
+  if (!isServiceAccount(credential)) return true;
   try {
-    return serviceAccount.safeParse(JSON.parse(credential)).success;
+    const { token_uri: at } = serviceAccount.parse(JSON.parse(credential));
+    return at == null || at === TOKEN_URI || (local && isAllowedBase(at, local));
   } catch {
     return false;
   }

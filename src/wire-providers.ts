@@ -18,6 +18,8 @@ interface Wire {
   readonly make: (upstream: Upstream) => Provider;
   /** What it calls our models, unless the operator says otherwise; null: as we do. */
   readonly models: ((credential: string) => Readonly<Record<ModelName, string>>) | null;
+  /** Whether this of its models has one size only; absent: none has. */
+  readonly isPlainOnly?: (upstreamModel: string) => boolean;
   /** Its own host; null: the operator names it. */
   readonly baseUrl: ((credential: string, region: string | null) => string) | null;
   /** An operation as its adapter keeps them, of a form that the wire takes, which cannot exist: asked after to see whether a key works. */
@@ -33,10 +35,11 @@ const WIRES: Record<ProviderKind, Wire> = {
     probe: () => ({ id: "video_reelay_check" }),
   },
   gemini: { make: gemini.gemini, models: gemini.modelsOf, baseUrl: gemini.baseUrlOf, probe: () => ({ id: "reelay-check" }) },
-  veo: { make: veo.veo, models: veo.modelsOf, baseUrl: veo.baseUrlOf, probe: veo.probeOf },
+  veo: { make: veo.veo, models: veo.modelsOf, isPlainOnly: veo.isVeo2, baseUrl: veo.baseUrlOf, probe: veo.probeOf },
   fal: {
     make: fal.fal,
     models: () => fal.MODELS,
+    isPlainOnly: fal.isVeo2,
     baseUrl: () => fal.BASE_URL,
     probe: () => ({ id: "00000000-0000-4000-8000-000000000000", app: "fal-ai/veo3.1" }),
   },
@@ -60,6 +63,7 @@ const SIMULATED: Route = {
   priority: 0,
   weight: 1,
   models: null,
+  plainOnly: [],
   medianMs: simulated.MEDIAN_MS,
   tags: [],
   credentials: [""],
@@ -150,12 +154,15 @@ function adaptersOf(settings: ProviderSettings, local: boolean): ReadonlyMap<str
 function routeOf(settings: ProviderSettings, adapters: ReadonlyMap<string, Provider>): Route {
   const { name, kind, priority, weight, tags, models, median_seconds: seconds } = settings;
   const traits = [...adapters.values()][0]?.traits;
+  const wire = WIRES[kind];
+  const named = models ?? wire.models?.(settings.credentials[0]?.value ?? "") ?? null;
   return {
     provider: name,
     mode: "live",
     priority,
     weight,
-    models: models ?? WIRES[kind].models?.(settings.credentials[0]?.value ?? "") ?? null,
+    models: named,
+    plainOnly: Object.entries(named ?? {}).flatMap(([ours, theirs]) => (wire.isPlainOnly?.(theirs) === true ? [ours] : [])),
     medianMs: seconds === undefined ? null : seconds * 1000,
     tags,
     credentials: [...adapters.keys()],

@@ -52,6 +52,7 @@ export function outcomeOf(reason: AttemptReason | null): CallOutcome {
     case "content_policy":
     case "image_fetch_failed":
     case "image_invalid":
+    case "invalid_request":
       return "good";
     case "timeout":
     case "upstream_ambiguous":

@@ -19,6 +19,12 @@ export type GenerationField = keyof Generation;
 /** The longest prompt taken, in code points. */
 export const MAX_PROMPT_CODE_POINTS = 8_000;
 
+/** Whether what somebody else made of a prompt is a prompt again, and nothing that looks like a key of ours. */
+export function isPromptAgain(text: string): boolean {
+  if (text.trim() === "" || text.length > 2 * MAX_PROMPT_CODE_POINTS || !text.isWellFormed()) return false;
+  return [...text].length <= MAX_PROMPT_CODE_POINTS && !/sk-(live|test)-/.test(text);
+}
+
 /** Whether the named model can make this; the counts are judged before any single image is. */
 export function checkGeneration(models: Catalogue, generation: Generation): Result<Generation, Refusal> {
   const model = models[generation.model];

@@ -16,7 +16,7 @@ export interface PublicTask {
   readonly status: "pending" | "processing" | "completed" | "failed";
   /** Unix seconds; never goes back. */
   readonly statusChangedAt: number;
-  /** The prompt as it was sent to the provider. */
+  /** The prompt as it was sent to the provider, or as the provider says that it used it. */
   readonly prompt: string;
   /** A fresh signed link; null but on a completed task. */
   readonly videoUrl: string | null;
@@ -40,7 +40,7 @@ export function publicTask(task: Task, videoUrl: string | null): PublicTask {
     credits: task.credits,
     status: publicStatus(task),
     statusChangedAt: Math.floor(task.since / 1000),
-    prompt: task.prompt,
+    prompt: task.attempts.at(-1)?.rewritten ?? task.prompt,
     videoUrl,
     linkRevision: task.status === "completed" ? task.linkRevision : 0,
     video: task.status === "completed" ? task.video : null,

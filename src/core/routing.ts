@@ -1,5 +1,6 @@
 // Which provider serves a task next.
 import { jitterOf } from "./backoff.ts";
+import type { Generation } from "./generation.ts";
 import type { ModelName } from "./models.ts";
 import type { Attempt, Task, Wait } from "./task.ts";
 import type { Mode } from "./api-key.ts";
@@ -12,6 +13,8 @@ export interface Route {
   readonly weight: number;
   /** Public to upstream model names; null: every model, by its public name. */
   readonly models: Readonly<Record<string, string>> | null;
+  /** Of our models, those that it cannot make larger. */
+  readonly plainOnly: readonly string[];
   /** How long this provider usually takes, in milliseconds; null: as the catalogue says. */
   readonly medianMs: number | null;
   /** What tenants may call it by when they choose; never its name. */
@@ -42,6 +45,11 @@ export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "rou
 
 export function routesFor(routes: readonly Route[], mode: Mode, model: ModelName): Route[] {
   return routes.filter((route) => route.mode === mode && upstreamModel(route, model) !== null);
+}
+
+/** Those of them that can make what is asked for. */
+export function routesMaking(routes: readonly Route[], mode: Mode, { model, upsample }: Generation): Route[] {
+  return routesFor(routes, mode, model).filter(({ plainOnly }) => !upsample || !plainOnly.includes(model));
 }
 
 export function upstreamModel(route: Route, model: ModelName): string | null {
@@ -80,7 +88,7 @@ export function chooseRoute(routes: readonly Route[], task: Routed, now: number)
 
 /** Those that may still have the task, were there time enough. */
 export function routesLeft(routes: readonly Route[], task: Routed): Route[] {
-  return routesFor(routes, task.mode, task.generation.model).filter((route) => isWanted(route, task) && !isSpent(route, task));
+  return routesMaking(routes, task.mode, task.generation).filter((route) => isWanted(route, task) && !isSpent(route, task));
 }
 
 function tooLateAt({ provider }: Route, { waits, deadlineAt }: Routed): number {

@@ -94,8 +94,7 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "submitting") return task;
       return {
         ...moved(task, "running", now),
-        prompt: event.prompt ?? task.prompt,
-        attempts: closeAttempt(task, "accepted"),
+        attempts: closeAttempt(task, "accepted", event.prompt === null ? {} : { rewritten: event.prompt }),
         // Taken over from another provider, it has been processing to its tenant all along.
         since: publicStatus(task) === "pending" ? laterOf(task, now) : task.since,
         operation: event.operation,
@@ -303,7 +302,11 @@ function givenUp(
   now: number,
 ): Task {
   const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
-  return goesOn ? handedOn(task, "failed", reason, now) : failing(task, reason, now, "failed");
+  if (goesOn) return handedOn(task, "failed", reason, now);
+  const ended = failing(task, reason, now, "failed");
+  // Its tenant reads the same, and the provider is not to be blamed for it.
+  const isTheTasks = by === "task" && reason === "upstream_rejected";
+  return isTheTasks ? { ...ended, attempts: closeAttempt(ended, "failed", { reason: "invalid_request" }) } : ended;
 }
 
 /** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */

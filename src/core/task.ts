@@ -42,7 +42,7 @@ export interface TaskSpec {
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Why an attempt came to nothing: a task's failure, or what is the matter with the provider or the operator's account there. */
-export type AttemptReason = FailureCode | RetryableCode | RouteTrouble;
+export type AttemptReason = FailureCode | RetryableCode | RouteTrouble | "invalid_request";
 
 /** One submission to one route. Its outcome is `open` from the moment the intent is written until the provider's answer is. */
 export interface Attempt {
@@ -65,6 +65,8 @@ export interface Attempt {
   /** `unsent`: its provider has heard nothing of it. `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unsent" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
+  /** As this provider rewrote the prompt, where it says so: for the tenant to read, and for no other provider. */
+  readonly rewritten?: string;
 }
 
 /** Which providers may serve a task, as its tenant wishes. */

@@ -124,6 +124,11 @@ function endpointOf(job: Job): string {
   return last === null ? `${model}/image-to-video` : `${model}/first-last-frame-to-video`;
 }
 
+/** It has one resolution. */
+export function isVeo2(model: string): boolean {
+  return appOf(model).endsWith("/veo2");
+}
+
 /** What requests are filed under: owner and app, of a workflow with its namespace, never the path within. */
 function appOf(model: string): string {
   const parts = model.split("/");
@@ -137,12 +142,12 @@ function wireJob(job: Job): Json {
   const { enhancePrompt, upsample, aspectRatio } = generation;
   // A prompt that we rewrote is not to be rewritten again.
   const rewrites = enhancePrompt && prompt === generation.prompt;
-  const isVeo2 = appOf(model).endsWith("/veo2");
+  const isOld = isVeo2(model);
   return {
     prompt,
     duration: "8s",
-    ...(isVeo2 ? {} : { resolution: upsample ? "1080p" : "720p", auto_fix: rewrites }),
-    ...(isVeo2 && images.length === 0 ? { enhance_prompt: rewrites } : {}),
+    ...(isOld ? {} : { resolution: upsample ? "1080p" : "720p", auto_fix: rewrites }),
+    ...(isOld && images.length === 0 ? { enhance_prompt: rewrites } : {}),
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
     ...wireImages(imageRoles(job)),
   };

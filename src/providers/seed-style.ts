@@ -1,5 +1,6 @@
 // Any server that speaks the seed API, which many resellers do, each with words, envelopes and omissions of its own.
 import { z } from "zod";
+import { isPromptAgain } from "../core/generation.ts";
 import type { Json } from "../core/json.ts";
 import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
@@ -14,7 +15,7 @@ const LINK_LIFE_MS = 24 * 60 * 60_000;
 const jobId = lenient(z.string().min(1).max(255));
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
-const made = z.looseObject({ id: jobId, task_id: jobId, enhanced_prompt: lenient(z.string().max(20_000)) });
+const made = z.looseObject({ id: jobId, task_id: jobId, enhanced_prompt: lenient(z.string()) });
 const createReply = made.extend({ data: lenient(made) });
 const jobReply = z.looseObject({
   id: jobId,
@@ -39,7 +40,7 @@ export function seedStyle(upstream: Upstream): Provider {
     const headers = { ...ownHeaders, ...(upstream.honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(`${baseUrl}/v1/video/create`, { method: "POST", headers, body: wireJob(job), signal });
     const answer = isSuccess(reply)
-      ? readCreated(reply.body)
+      ? readCreated(reply.body, upstream)
       : raise(refusalOf(reply, ownErrorWords(reply), job.prompt) ?? unclear("submit", reply));
     return answer ?? raise(unclear("submit", reply));
   }
@@ -75,12 +76,19 @@ function wireJob({ model, prompt, generation, images }: Job): Json {
   };
 }
 
-function readCreated(body: unknown): Submitted | null {
+function readCreated(body: unknown, upstream: Upstream): Submitted | null {
   const created = createReply.safeParse(body).data;
   const id = created?.id ?? created?.task_id ?? created?.data?.task_id ?? created?.data?.id;
   if (id == null) return null;
   const rewritten = created?.enhanced_prompt ?? created?.data?.enhanced_prompt ?? "";
-  return { operation: { id }, prompt: rewritten.trim() === "" ? null : rewritten };
+  return { operation: { id }, prompt: isFit(rewritten, upstream) ? rewritten : null };
+}
+
+/** A tenant gets to read it: nothing that says who serves it, leads anywhere, or was ours to keep. */
+function isFit(rewritten: string, { baseUrl, credential }: Upstream): boolean {
+  const said = rewritten.toLowerCase();
+  const isTelling = /https?:\/\/|\bwww\.|\bsk-\w/.test(said) || said.includes(new URL(baseUrl).hostname);
+  return isPromptAgain(rewritten) && !isTelling && !rewritten.includes(credential);
 }
 
 /** Null: it says nothing of the job. */

@@ -47,6 +47,11 @@ export const VERTEX_MODELS: Readonly<Record<ModelName, string>> = {
   "veo3.1-fast": "veo-3.1-fast-generate-001",
 };
 
+/** It has one resolution. */
+export function isVeo2(model: string): boolean {
+  return /^veo-2\b/.test(model);
+}
+
 /** The defaults for the credential's form. */
 export function modelsOf(credential: string): Readonly<Record<ModelName, string>> {
   return isServiceAccount(credential) ? VERTEX_MODELS : MODELS;
@@ -152,7 +157,7 @@ export function veo(upstream: Upstream): Provider {
 
   function wireJob(job: Job): Json {
     const { prompt, model, generation } = job;
-    const isVeo2 = /^veo-2\b/.test(model);
+    const isOld = isVeo2(model);
     return {
       instances: [{ prompt, ...wireImages(job) }],
       parameters: {
@@ -160,10 +165,10 @@ export function veo(upstream: Upstream): Provider {
         durationSeconds: SECONDS,
         ...(generation.aspectRatio === null ? {} : { aspectRatio: generation.aspectRatio }),
         // Veo 2 has one resolution and refuses to be told.
-        ...(generation.upsample && !isVeo2 ? { resolution: "1080p" } : {}),
-        ...(isVertex && !isVeo2 ? { generateAudio: true } : {}),
+        ...(generation.upsample && !isOld ? { resolution: "1080p" } : {}),
+        ...(isVertex && !isOld ? { generateAudio: true } : {}),
         // Later ones always rewrite, and fail a job that asks them not to.
-        ...(isVertex && isVeo2 ? { enhancePrompt: generation.enhancePrompt && prompt === generation.prompt } : {}),
+        ...(isVertex && isOld ? { enhancePrompt: generation.enhancePrompt && prompt === generation.prompt } : {}),
         ...(isVertex && upstream.storageUri !== null ? { storageUri: upstream.storageUri } : {}),
       },
     };

@@ -11,7 +11,7 @@ import type { Catalogue } from "../core/models.ts";
 import { quote, type Quote } from "../core/pricing.ts";
 import { admitByCopy, type Ask, type Usage } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { routesFor, type Route } from "../core/routing.ts";
+import { routesFor, routesMaking, type Route } from "../core/routing.ts";
 import { startTask, type Metadata, type RoutePreference, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
 import type {
@@ -189,6 +189,14 @@ function sell(
 ): Result<Quote, Refusal> {
   const { model } = generation;
   if (routesFor(routes, caller.mode, model).length === 0) return fail({ kind: "provider_unavailable", model });
+  if (routesMaking(routes, caller.mode, generation).length === 0) {
+    return fail({
+      kind: "unsupported_parameter",
+      field: "upsample",
+      model,
+      hint: "No provider here makes this model's videos larger.",
+    });
+  }
   const off = switches[model]?.off ?? null;
   if (off !== null) return fail({ kind: "model_unavailable", model, reason: off });
   const priced = quote(models, generation);

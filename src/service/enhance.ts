@@ -1,5 +1,5 @@
 // Prompt enhancement, which may be slow, wrong or talked into things: bounded, judged, and never in the way of a task.
-import { MAX_PROMPT_CODE_POINTS, type Generation } from "../core/generation.ts";
+import { isPromptAgain, type Generation } from "../core/generation.ts";
 import type { Enhancer } from "../ports.ts";
 import { within } from "./within.ts";
 
@@ -10,13 +10,8 @@ export async function enhance(enhancer: Enhancer | null, { prompt, enhancePrompt
   if (!enhancePrompt || enhancer === null) return prompt;
   try {
     const enhanced = (await within(TIMEOUT_MS, async (signal) => enhancer.enhance(prompt, signal))).trim();
-    return isFit(enhanced) ? enhanced : prompt;
+    return isPromptAgain(enhanced) ? enhanced : prompt;
   } catch {
     return prompt;
   }
-}
-
-/** A prompt again, and nothing that looks like a key of ours: a model can be talked into repeating what it was shown. */
-function isFit(text: string): boolean {
-  return text !== "" && [...text].length <= MAX_PROMPT_CODE_POINTS && text.isWellFormed() && !/sk-(live|test)-/.test(text);
 }

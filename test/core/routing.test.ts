@@ -23,6 +23,18 @@ describe("upstreamModel", () => {
   });
 });
 
+describe("an upsampled task", () => {
+  const routes = [aRoute({ provider: "plain", plainOnly: ["veo2"] }), aRoute({ provider: "larger", priority: 2 })];
+  const larger = aTask({ generation: { ...aTask().generation, model: "veo2", upsample: true } });
+
+  it("goes only where its model is made larger", () => {
+    expect(chooseRoute(routes, larger, T0)?.route.provider).toBe("larger");
+    expect(chooseRoute(routes.slice(0, 1), larger, T0)).toBeNull();
+    const plain = aTask({ generation: { ...larger.generation, upsample: false } });
+    expect(chooseRoute(routes, plain, T0)?.route.provider).toBe("plain");
+  });
+});
+
 describe("routesFor", () => {
   it("has the routes of the mode that serve the model", () => {
     const routes = [

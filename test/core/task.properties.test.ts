@@ -60,7 +60,7 @@ const ANSWERS: { readonly [Kind in Busy]: fc.Arbitrary<TaskEvent> } = {
       weight: 2,
       arbitrary: fc.record({ type: fc.constant("submit_refused"), by: fc.constant("busy"), reason: code, retryAfterMs }),
     },
-    fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task"), reason }),
+    fc.record({ type: fc.constant("submit_refused"), by: fc.constantFrom("route", "task", "model", "key"), reason }),
     fc.record({ type: fc.constant("submit_unknown"), repeatable: fc.boolean() }),
     oneOf("submit_unsent"),
   ),
@@ -153,13 +153,15 @@ function expectLawful(before: Task, after: Task, now: number): void {
   const had = before.attempts.length;
   expect(after.attempts.length - had).toBeLessThanOrEqual(1);
   for (const [index, attempt] of before.attempts.entries()) {
-    const { outcome, retryAt, reason: why, ...same } = after.attempts[index] as Attempt;
+    const { outcome, retryAt, reason: why, rewritten, ...same } = after.attempts[index] as Attempt;
     const ended = outcome === "failed" || outcome === "abandoned" ? { ...attempt, outcome, reason: why } : attempt;
-    const expected = open(attempt) ? { ...attempt, outcome, retryAt, reason: why } : ended;
-    expect({ outcome, retryAt, reason: why, ...same }).toEqual(expected);
+    const expected = open(attempt) ? { ...attempt, outcome, retryAt, reason: why, rewritten } : ended;
+    expect({ outcome, retryAt, reason: why, rewritten, ...same }).toEqual(expected);
     if (ended !== attempt && !open(attempt))
       expect(attempt.outcome, "only what was accepted can fail").toBe(outcome === attempt.outcome ? outcome : "accepted");
-    if (open(attempt)) expect(retryAt, "time is given to a busy route only").toSatisfy((at) => at > now === (outcome === "busy"));
+    const rests = outcome === "busy" || why === "forbidden";
+    if (open(attempt))
+      expect(retryAt, "time is given to a busy route, or a doubted key, only").toSatisfy((at) => at > now === rests);
   }
   expect(after.timeline.at(-1)?.status).toBe(after.status);
   expect(after.timeline[0]).toEqual(before.timeline[0]);

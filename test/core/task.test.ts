@@ -1,3 +1,4 @@
+import { outcomeOf } from "../../src/core/breaker.ts";
 import { describe, expect, it } from "vitest";
 import type { FailureCode } from "../../src/core/errors.ts";
 import { untoldNews } from "../../src/core/news.ts";
@@ -277,10 +278,9 @@ describe("a task being submitted", () => {
     const running = expectStatus(after(submitting, event, T0 + 2 * SECOND), "running");
     expect(running).toEqual({
       ...aTask({ status: "running" }),
-      attempts: [anAttempt({ outcome: "accepted" })],
+      attempts: [anAttempt({ outcome: "accepted", rewritten: "a rewritten lake" })],
       timeline: timelineOf(submitting, "running", T0 + 2 * SECOND),
       operation: { job: "j2" },
-      prompt: "a rewritten lake",
       since: T0 + 2 * SECOND,
     });
   });
@@ -1330,6 +1330,24 @@ describe("a place at a provider", () => {
   it("is never refused into the past, so that there is no hot loop", () => {
     const queued = after(ask.task, { type: "lease_refused", wait: { provider: "alpha", until: 0, position: null } }, T0);
     expect(begin(queued, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + SECOND });
+  });
+
+  it("is sent the prompt as its tenant's, not as the first provider rewrote it, which the tenant reads as long as that one is at it", () => {
+    const submitting = aTask({ status: "submitting", prompt: "a lake" });
+    const running = after(submitting, { type: "submitted", operation: { job: "j2" }, prompt: "a rewritten lake" }, T0);
+    expect(publicTask(running, null).prompt).toBe("a rewritten lake");
+    const handed = after(running, { type: "provider_failed", by: "route", reason: "upstream_rejected" }, T0 + MINUTE);
+    const next = begin(handed, T0 + MINUTE, [aRoute(), aRoute({ provider: "beta", priority: 2 })]);
+    expect(next).toMatchObject({ effect: { kind: "submit", attempt: { provider: "beta" } }, task: { prompt: "a lake" } });
+    expect(publicTask(next.task, null).prompt).toBe("a lake");
+  });
+
+  it("is not to blame for what no provider could make", () => {
+    const running = aTask({ status: "running" });
+    const settling = after(running, { type: "provider_failed", by: "task", reason: "upstream_rejected" }, T0 + MINUTE);
+    expectFailing(settling, "upstream_rejected");
+    expect(leftPlace(running, settling, T0 + MINUTE)).toMatchObject({ reason: "invalid_request" });
+    expect(outcomeOf("invalid_request")).toBe("good");
   });
 
   it("is tried after one without the model, which is not asked again; a key that met a 403 waits, and another of its keys may serve", () => {

@@ -88,7 +88,7 @@ it.each<[string, Task["status"], number, readonly Route[]]>([
 
     const tasks = (await Promise.all(ids.map(async (id) => readTask(owner, id)))) as Task[];
     for (const task of tasks) {
-      expect(task).toMatchObject({ status: "failed", reason: "timeout", attempts: [{ outcome: "abandoned" }] });
+      expect(task).toMatchObject({ status: "failed", reason: "timeout", attempts: [{ outcome: "abandoned", reason: "timeout" }] });
       expect(task.timeline.at(-1)?.at).toBeGreaterThanOrEqual(task.deadlineAt);
       expect((task.timeline.at(-1)?.at ?? Infinity) - task.deadlineAt).toBeLessThan(minutes * MINUTE);
     }

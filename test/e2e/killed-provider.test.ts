@@ -107,7 +107,7 @@ async function start(): Promise<Server> {
     median_seconds: 1,
     tags: name === "spare" ? places : [name],
     priority: name === "spare" ? 2 : 1,
-    ...(name === "late" && { overdue_factor: 1 }),
+    ...(name === "late" && { overdue_factor: 1.5 }),
   }));
   const keys = Object.fromEntries(mortals.map(({ name, credential }) => [`${name.toUpperCase()}_KEY`, credential]));
   const env = { ...secrets, ...keys, PROVIDERS: JSON.stringify([...ofForms, ...ours]) };

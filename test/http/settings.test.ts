@@ -20,6 +20,11 @@ function providers(...changes: object[]): { PROVIDERS: string; UP_KEY: string } 
   return { PROVIDERS: JSON.stringify(changes.map((change) => ({ ...PROVIDER, ...change }))), UP_KEY: "canary-key" };
 }
 
+function anAccount(given: object): string {
+  const private_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+  return JSON.stringify({ client_email: "a@b", private_key, project_id: "p-1", type: "service_account", ...given });
+}
+
 describe("the least that must be set", () => {
   it("is two secrets; the rest has defaults", () => {
     expect(parseSettings(GOOD)).toEqual({
@@ -178,7 +183,7 @@ describe("a good setting", () => {
   });
 
   it("may be a service account's JSON for Google's wires, and any text for the others", () => {
-    const account = JSON.stringify({ client_email: "a@b", private_key: "x", project_id: "p-1", type: "service_account" });
+    const account = anAccount({});
     for (const [kind, UP_KEY] of [
       ["veo", account],
       ["gemini", ` ${account}`],
@@ -187,6 +192,25 @@ describe("a good setting", () => {
     ]) {
       expect(problemsOf({ ...providers({ kind }), UP_KEY })).toEqual([]);
     }
+  });
+
+  it.each([
+    { private_key: "canary-key" },
+    { private_key: "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----" },
+    { token_uri: "https://canary.example/token" },
+    { token_uri: "http://127.0.0.1:9/token" },
+  ])("may not be a service account's JSON with %j", (given) => {
+    const [problem] = problemsOf({ ...providers({ kind: "veo" }), UP_KEY: anAccount(given) });
+    expect(problem).toContain("PROVIDERS.0.api_key_secret: UP_KEY begins with { and is no service account's JSON");
+    expect(problem).not.toContain("canary");
+  });
+
+  it("may not mix API keys and service accounts in one provider: their models have other names", () => {
+    const mixed = { ...providers({ kind: "gemini", api_key_secret: ["UP_KEY", "UP_KEY_2"] }), UP_KEY_2: anAccount({}) };
+    expect(problemsOf(mixed)).toEqual([
+      expect.stringContaining("PROVIDERS.0.api_key_secret: API keys and service accounts are two"),
+    ]);
+    expect(problemsOf({ ...mixed, UP_KEY: anAccount({}) })).toEqual([]);
   });
 
   it("takes several keys of one provider", () => {
@@ -242,6 +266,18 @@ describe("a good setting", () => {
     const { timeoutsOf } = providerTable(settings.providers, false, Date.now);
     expect(timeoutsOf("up")).toEqual(expected);
     for (const other of ["simulated", "taken-out"]) expect(timeoutsOf(other)).toEqual({ submitMs: 60_000, pollMs: 30_000 });
+  });
+
+  it("sells no larger video of a model that has one size there", () => {
+    const plainOnly = (given: object): readonly string[] | undefined => {
+      const settings = parseSettings({ ...GOOD, ...providers(given) });
+      return providerTable(settings.providers, false, Date.now).routes.find(({ provider }) => provider === "up")?.plainOnly;
+    };
+    expect(plainOnly({ kind: "veo" })).toEqual(expect.arrayContaining(["veo2", "veo2-fast"]));
+    expect(plainOnly({ kind: "veo" })).not.toContain("veo3");
+    expect(plainOnly({ kind: "fal" })).toEqual([]);
+    expect(plainOnly({ kind: "fal", models: { veo2: "fal-ai/veo2", veo3: "fal-ai/veo3" } })).toEqual(["veo2"]);
+    expect(plainOnly({})).toEqual([]);
   });
 
   it("knows demo keys in local runs only", () => {

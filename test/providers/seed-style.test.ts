@@ -108,6 +108,25 @@ describe("submit", () => {
     expect(await submit()).toEqual({ operation: { id }, prompt });
   });
 
+  it.each([
+    "x".repeat(8_001),
+    " \n",
+    `a lake, made at ${BASE}/gpu/7`,
+    "a lake from Upstream.Example",
+    "a lake, see www.reseller.example",
+    `a lake for ${KEY}`,
+    "a lake for sk-live-abc",
+    "a lake \ud800",
+  ])("keeps to the prompt as sent where the rewritten one is %j", async (enhanced_prompt) => {
+    reply(200, { ...created.seed, enhanced_prompt });
+    expect((await submit()).prompt).toBeNull();
+  });
+
+  it("takes a rewritten prompt of 8,000 code points", async () => {
+    reply(200, { ...created.seed, enhanced_prompt: "🌊".repeat(8_000) });
+    expect((await submit()).prompt).toHaveLength(16_000);
+  });
+
   it.each([201, 202])("takes an id that comes with %i", async (status) => {
     reply(status, created.seed);
     expect((await submit()).operation).toEqual({ id: created.seed.id });

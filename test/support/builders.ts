@@ -129,6 +129,7 @@ export function aRoute(given: Partial<Route> = {}): Route {
     priority: 1,
     weight: 1,
     models: null,
+    plainOnly: [],
     medianMs: null,
     tags: [],
     credentials: [`${provider.toUpperCase()}_KEY`],

@@ -117,7 +117,13 @@ describe.each(["veo", "gemini"] as const)("a service account with %s", (kind) =>
   });
 
   it("is refused where its private key is none", async () => {
-    expect(await resultOf(settings(kind, { UP_KEY: aServiceAccount({ private_key: "canary" }) }))).toBe("unauthorized");
+    expect(
+      await resultOf(
+        settings(kind, {
+          UP_KEY: aServiceAccount({ private_key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----" }),
+        }),
+      ),
+    ).toBe("unauthorized");
     expect(upstream.calls).toEqual([]);
   });
 });

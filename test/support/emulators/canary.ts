@@ -8,7 +8,7 @@ export const CANARIES = ["sk-canary-5f3a9c1e7b2d", "gpu-7.canary-upstream.exampl
 const [KEY, HOST, TRACE] = CANARIES;
 const IN_WORDS = ` [${TRACE} at ${HOST} for ${KEY}]`;
 /** Members that hold a provider's own words, on whichever wire. */
-const WORDS = /^(message|msg|error|detail|title|reason|logs|error_description|raiMediaFilteredReasons)$/;
+const WORDS = /^(message|msg|error|detail|title|reason|logs|error_description|enhanced_prompt|raiMediaFilteredReasons)$/;
 
 const planting = new WeakSet<ServerResponse>();
 
