@@ -3,7 +3,18 @@ import type { FailureCode } from "./errors.ts";
 import { withoutPlaces, withoutUsedPlace } from "./left-place.ts";
 import { publicStatus } from "./public-task.ts";
 import { lastAttempt, requeued } from "./task.ts";
-import type { Attempt, Common, Outcome, QueuedTask, RunningTask, SettlingTask, StoringTask, SubmittingTask, Task } from "./task.ts";
+import type {
+  Attempt,
+  AttemptReason,
+  Common,
+  Outcome,
+  QueuedTask,
+  RunningTask,
+  SettlingTask,
+  StoringTask,
+  SubmittingTask,
+  Task,
+} from "./task.ts";
 
 /** A task that is refused for half an hour comes by often; the first and the latest of it is what helps. */
 const TIMELINE_LENGTH = 60;
@@ -38,10 +49,16 @@ export function ambiguous(task: SubmittingTask, now: number): SettlingTask {
   return failing({ ...task, attempts: closeAttempt(task, "unknown") }, "upstream_ambiguous", now);
 }
 
-/** `outcome`: of the attempt that a provider has accepted, where there is one. */
-export function failing(task: Task, reason: FailureCode, now: number, outcome: "failed" | "abandoned" = "abandoned"): SettlingTask {
+/** `outcome`, and `why`: of the attempt that a provider has accepted, where there is one. */
+export function failing(
+  task: Task,
+  reason: FailureCode,
+  now: number,
+  outcome: "failed" | "abandoned" = "abandoned",
+  why: AttemptReason = reason,
+): SettlingTask {
   const isTaken = task.status === "running" || task.status === "storing";
-  const closed = isTaken ? { ...task, attempts: closeAttempt(task, outcome, { reason }) } : task;
+  const closed = isTaken ? { ...task, attempts: closeAttempt(task, outcome, { reason: why }) } : task;
   return settling(closed, { kind: "failed", reason, upload: task.status === "storing" ? task.upload : null }, now);
 }
 

@@ -303,10 +303,9 @@ function givenUp(
 ): Task {
   const goesOn = by === "route" && task.route.fallback && now < task.deadlineAt;
   if (goesOn) return handedOn(task, "failed", reason, now);
-  const ended = failing(task, reason, now, "failed");
   // Its tenant reads the same, and the provider is not to be blamed for it.
   const isTheTasks = by === "task" && reason === "upstream_rejected";
-  return isTheTasks ? { ...ended, attempts: closeAttempt(ended, "failed", { reason: "invalid_request" }) } : ended;
+  return failing(task, reason, now, "failed", isTheTasks ? "invalid_request" : reason);
 }
 
 /** What an attempt keeps of a refusal. Another of the provider's keys is tried before the same one again. */

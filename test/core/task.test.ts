@@ -1343,10 +1343,10 @@ describe("a place at a provider", () => {
   });
 
   it("is not to blame for what no provider could make", () => {
-    const running = aTask({ status: "running" });
+    const running = aTask({ status: "running", places: [aPlace()] });
     const settling = after(running, { type: "provider_failed", by: "task", reason: "upstream_rejected" }, T0 + MINUTE);
     expectFailing(settling, "upstream_rejected");
-    expect(leftPlace(running, settling, T0 + MINUTE)).toMatchObject({ reason: "invalid_request" });
+    expect(settling.left).toMatchObject([{ reason: "invalid_request" }]);
     expect(outcomeOf("invalid_request")).toBe("good");
   });
 
