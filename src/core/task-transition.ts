@@ -269,7 +269,10 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
     case "purged":
       return isTerminal(task) && now >= task.expiresAt ? null : task;
     case "try_again":
-      return task.status === "running" && task.lastPoll ? failing(task, "timeout", now) : task;
+      if (task.status !== "running") return task;
+      if (task.lastPoll) return failing(task, "timeout", now);
+      // Its provider may be dead for good: no answer at all is no better than "still running".
+      return task.elsewhere === null && isOverdue(task, now) ? { ...task, elsewhere: [] } : task;
   }
 }
 

@@ -1138,8 +1138,11 @@ describe("another provider", () => {
     }
     const done = after(slow, EVENTS.succeeded, OVERDUE);
     expect(done.status).toBe("storing");
-    for (const event of [EVENTS.try_again, EVENTS.poll_missing])
-      expect(followUp(after(slow, event, OVERDUE), begin(slow, OVERDUE, routes).effect, OVERDUE, routes)).toBeNull();
+    const look = begin(slow, OVERDUE, routes).effect;
+    expect(followUp(after(slow, EVENTS.poll_missing, OVERDUE), look, OVERDUE, routes)).toBeNull();
+    const dead = followUp(after(slow, EVENTS.try_again, OVERDUE), look, OVERDUE, routes);
+    expect(dead?.effect, "or finds nobody").toMatchObject({ kind: "submit", attempt: { provider: "beta" } });
+    expect(after(slow, EVENTS.try_again, OVERDUE - 1)).toBe(slow);
     expect(polled(slow, OVERDUE - 1, routes)).toBeNull();
   });
 
