@@ -33,9 +33,11 @@ const NET_SLOWEST_MS = 60_000;
 /** Later than this after a poll was due, it was the provider's own hint that found the video. */
 const POLL_TAKES_MS = 2_000;
 
-/** A poll: milliseconds after submit, and from there to the next. */
+/** A poll. */
 interface Look {
+  /** Milliseconds after submit. */
   readonly at: number;
+  /** The shorter of the waits before and after it, in milliseconds. */
   readonly wait: number;
 }
 
@@ -74,9 +76,11 @@ function* looks(latency: Latency, hinted: boolean, taskId: string): Generator<Lo
   const { medianMs, quantiles } = latency;
   const schedule = hinted ? net(latency, jitter) : quantiles === null ? cold(medianMs, jitter) : learned(quantiles, jitter);
   let at = 0;
+  let before = 0;
   for (const wait of schedule) {
-    if (at > 0) yield { at: Math.round(at), wait };
+    if (at > 0) yield { at: Math.round(at), wait: Math.min(before, wait) };
     at += wait;
+    before = wait;
   }
 }
 
@@ -107,7 +111,7 @@ function* learned(quantiles: Quantiles, jitter: number): Generator<number> {
 }
 
 /** Where to begin, and in which steps. */
-function beginningOf(quantiles: Quantiles): Look {
+function beginningOf(quantiles: Quantiles): { at: number; wait: number } {
   const median = quantiles[quantiles.length >> 1] ?? 0;
   const wanted = Math.max(Math.min(WANTED_DELAY_MS, median * FAST_ROUTE_SHARE), median * SLOW_ROUTE_SHARE);
   const choices = quantiles.slice(0, BEGINNINGS).map((at, index) => {
