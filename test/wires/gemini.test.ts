@@ -161,7 +161,7 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
   it("takes a job from submit to bytes", async () => {
     const { emulator, provider, signal, submit, sourceOf } = await start(form, {
       pollsBeforeDone: 1,
-      script: { query: ["not-found"] },
+      script: { query: ["not-found-just-after-create"] },
     });
     const operation = await submit();
     expect(await provider.poll(operation, signal())).toEqual({ status: "missing" });
@@ -201,7 +201,7 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
     ["error:503:UNAVAILABLE:overloaded", 0, { name: "RetryableError", code: "unavailable" }],
     ["error:500:INTERNAL:An internal error has occurred.", 0, { name: "UnclearReplyError" }],
     ["error:504:DEADLINE_EXCEEDED:late", 0, { name: "UnclearReplyError" }],
-    ["html:503", 0, { name: "UnclearReplyError" }],
+    ["return-503-html", 0, { name: "UnclearReplyError" }],
     ["redirect:https://elsewhere.example/", 0, { name: "UnclearReplyError" }],
     ["no-id", 1, { name: "UnclearReplyError" }],
     ["bad-json", 1, { name: "UnclearReplyError" }],
@@ -219,8 +219,8 @@ describe.each(FORMS)("gemini in the form %s", (form) => {
   it.each([
     [["error:503:UNAVAILABLE:overloaded", "retry-after:7"], { name: "RetryableError", code: "unavailable", retryAfterMs: 7_000 }],
     [["error:429:RESOURCE_EXHAUSTED:quota", "list"], { name: "RetryableError", code: "rate_limited" }],
-    [["html:404"], { name: "UnclearReplyError" }],
-    [["html:400"], { name: "UnclearReplyError" }],
+    [["return-404-html"], { name: "UnclearReplyError" }],
+    [["return-400-html"], { name: "UnclearReplyError" }],
     [["bad-json"], { name: "UnclearReplyError" }],
     [["reset"], { name: "ConnectionError" }],
     [["truncate"], { name: "ConnectionError" }],

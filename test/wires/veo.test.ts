@@ -159,7 +159,7 @@ describe.each(FORMS)("veo in the form %s", (form) => {
   it("takes a job from submit to bytes", async () => {
     const { emulator, provider, signal, submit, sourceOf } = await start(form, {
       pollsBeforeDone: 1,
-      script: { query: ["not-found"] },
+      script: { query: ["not-found-just-after-create"] },
     });
     const operation = await submit();
     expect(await provider.poll(operation, signal())).toEqual({ status: "missing" });
@@ -216,7 +216,7 @@ describe.each(FORMS)("veo in the form %s", (form) => {
     ],
     ["error:503:UNAVAILABLE:The model is overloaded.", 0, { name: "RetryableError", code: "unavailable" }],
     ["error:500:INTERNAL:An internal error has occurred.", 0, { name: "UnclearReplyError" }],
-    ["html:503", 0, { name: "UnclearReplyError" }],
+    ["return-503-html", 0, { name: "UnclearReplyError" }],
     ["redirect:https://elsewhere.example/", 0, { name: "UnclearReplyError" }],
     ["no-id", 1, { name: "UnclearReplyError" }],
     ["bad-json", 1, { name: "UnclearReplyError" }],
@@ -234,7 +234,7 @@ describe.each(FORMS)("veo in the form %s", (form) => {
   it.each([
     [["error:503:UNAVAILABLE:overloaded", "retry-after:7"], { name: "RetryableError", code: "unavailable", retryAfterMs: 7_000 }],
     [["error:429:RESOURCE_EXHAUSTED:quota", "list"], { name: "RetryableError", code: "rate_limited" }],
-    [["html:404"], { name: "UnclearReplyError" }],
+    [["return-404-html"], { name: "UnclearReplyError" }],
     [["bad-json"], { name: "UnclearReplyError" }],
     [["reset"], { name: "ConnectionError" }],
     [["truncate"], { name: "ConnectionError" }],
@@ -319,7 +319,7 @@ describe("a service account", () => {
 
   it.each([
     "reset",
-    "html:500",
+    "return-500-html",
     "error:429:RESOURCE_EXHAUSTED:slow down",
     "bad-json",
     "error:400:invalid_grant:clock",

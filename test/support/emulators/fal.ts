@@ -1,9 +1,9 @@
 // fal.ai's queue on loopback, as its own client (@fal-ai/client) takes it.
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
+import { valueOf } from "./faults.ts";
 import {
   fileUrl,
   startQueueEmulator,
-  valueOf,
   type Origins,
   type QueueEmulator,
   type QueueOptions,

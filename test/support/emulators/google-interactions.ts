@@ -1,5 +1,6 @@
 // What Google's Interactions take and answer, in both forms.
-import { fileOf, valueOf, type JobView } from "./google-jobs.ts";
+import { valueOf } from "./faults.ts";
+import { fileOf, type JobView } from "./google-jobs.ts";
 
 const TASKS = ["text_to_video", "image_to_video", "reference_to_video"];
 

@@ -1,29 +1,14 @@
 // What emulated Google knows of a job, and what it may be told to do with one.
+import type { Fault } from "./faults.ts";
 
-/** Any call. `error:HTTP:STATUS:MESSAGE` is Google's own error; `list` wraps it in one, as its front end does. */
-type OnAnyCall =
-  | "ok"
+/** What to do with one call. */
+export type Instruction =
+  | Fault
+  /** Any call: Google's own error, as HTTP:STATUS:MESSAGE; `list` wraps it in one, as its front end does. */
   | `error:${number}:${string}:${string}`
   | "list"
-  | `html:${number}`
-  | `retry-after:${number}`
-  /** The connection is reset before anything happens. */
-  | "reset"
-  /** The call has its effect, and the connection is reset instead of an answer. */
-  | "accept-then-drop"
-  /** The call has its effect, and is never answered. */
-  | "hang"
-  /** Half of what was announced, then a reset. */
-  | "truncate"
-  | "bad-json"
-  | `redirect:${string}`;
-export type Instruction =
-  | OnAnyCall
-  /** `create` only. */
-  | "no-id"
-  /** `query` only. `echo` tells what was sent, images and all. */
+  /** Query: `echo` tells what was sent, images and all. */
   | "running"
-  | "not-found"
   | "filtered"
   | "audio-filtered"
   | "no-video"
@@ -31,9 +16,7 @@ export type Instruction =
   | "text-only"
   | "echo"
   | `state:${string}`
-  | `failure:${string}:${string}`
-  /** `download` only. */
-  | "json-body";
+  | `failure:${string}:${string}`;
 
 export interface EmulatedJob {
   /** An operation's name, or an interaction's id. */
@@ -56,8 +39,4 @@ export interface JobView extends EmulatedJob {
 /** What stands for a job in its file's name. */
 export function fileOf(name: string): string {
   return name.slice(-12);
-}
-
-export function valueOf(told: ReadonlySet<Instruction>, prefix: string): string | null {
-  return [...told].find((each) => each.startsWith(prefix))?.slice(prefix.length) ?? null;
 }

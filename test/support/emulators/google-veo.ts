@@ -1,5 +1,6 @@
 // What Google's Veo takes and answers, in both forms.
-import { fileOf, valueOf, type JobView } from "./google-jobs.ts";
+import { valueOf } from "./faults.ts";
+import { fileOf, type JobView } from "./google-jobs.ts";
 
 const PARAMETERS = [
   "sampleCount",

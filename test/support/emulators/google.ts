@@ -4,19 +4,18 @@ import { createVerify, generateKeyPairSync, sign, type KeyObject } from "node:cr
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import { jsonOf, plantIn } from "./canary.ts";
+import { plantIn } from "./canary.ts";
+import { readBytes, sendJson, sendReply, sendVideo, toldOf, turnsAway, valueOf, type Script, type Told } from "./faults.ts";
 import { interactionOf, refuseInteraction } from "./google-interactions.ts";
-import { fileOf, valueOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
+import { fileOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
 import { operationOf, refuseVeo } from "./google-veo.ts";
 import { startMortalServer } from "./mortal-server.ts";
 
 /** `keys`: what callbacks are signed with. */
 export type Call = "token" | "create" | "query" | "cancel" | "download" | "keys";
-/** Per call an instruction, or several that are to hold together. */
-export type Script = Partial<Record<Call, readonly (Instruction | readonly Instruction[])[]>>;
 
 export interface EmulatorOptions {
-  readonly script?: Script;
+  readonly script?: Script<Call, Instruction>;
   /** Asked for by the Developer API's form; without it every key will do. */
   readonly apiKey?: string;
   /** Of the service account that may sign in; without it every token will do. */
@@ -60,6 +59,17 @@ export interface SentCallback {
   readonly body: string;
 }
 
+const STATUSES: Readonly<Record<number, string>> = {
+  400: "INVALID_ARGUMENT",
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "NOT_FOUND",
+  429: "RESOURCE_EXHAUSTED",
+  500: "INTERNAL",
+  503: "UNAVAILABLE",
+  504: "DEADLINE_EXCEEDED",
+};
+
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
 
 export async function startGoogleEmulator(options: EmulatorOptions = {}): Promise<GoogleEmulator> {
@@ -76,20 +86,14 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     const target = new URL(request.url ?? "/", url);
     const { method = "", headers } = request;
     const call = callOf(method, target.pathname);
-    const body = parse(await readText(request));
+    const body = parse((await readBytes(request)).toString("utf8"));
     const nth = requests.filter((seen) => seen.call === call).length;
     requests.push({ call, method, path: target.pathname + target.search, headers, body });
     if (call === "other") return sendError(response, 404, "NOT_FOUND", "no such page", false);
-    const told = new Set([script[call]?.[nth] ?? "ok"].flat());
-    const retryAfter = valueOf(told, "retry-after:");
-    if (retryAfter !== null) response.setHeader("retry-after", retryAfter);
-    if (told.has("reset")) return void request.socket.resetAndDestroy();
-    const html = valueOf(told, "html:");
-    if (html !== null) return send(response, Number(html), "text/html", `<html><h1>${html}</h1></html>`);
+    const told = toldOf(script, call, nth);
+    if (turnsAway(response, told, errorOf)) return;
     const error = /^(\d+):([^:]*):(.*)$/s.exec(valueOf(told, "error:") ?? "");
     if (error !== null) return sendError(response, Number(error[1]), error[2] ?? "", error[3] ?? "", told.has("list"));
-    const location = valueOf(told, "redirect:");
-    if (location !== null) return void response.writeHead(302, { location }).end();
     if (call === "token") return signIn(body, response, told);
     if (call === "keys") return sendJson(response, 200, { keys: [{ ...keys.publicKey.export({ format: "jwk" }), kid: "k1" }] });
     if (!isLetIn(target.pathname, headers)) {
@@ -103,12 +107,10 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     }
     if (call === "download") return download(target, request, response, told);
     const reply = call === "create" ? create(target.pathname, body) : ask(call, target.pathname, body, told);
-    if (told.has("accept-then-drop")) return void request.socket.resetAndDestroy();
-    if (told.has("hang")) return;
-    sendReply(response, reply.status, told.has("no-id") ? {} : reply.body, told);
+    return sendReply(response, told.has("no-id") ? { ...reply, body: {} } : reply, told);
   }
 
-  function signIn(form: unknown, response: ServerResponse, told: ReadonlySet<Instruction>): void {
+  async function signIn(form: unknown, response: ServerResponse, told: Told<Instruction>): Promise<void> {
     const { grant_type: grant, assertion = "" } = form as Record<string, string | undefined>;
     const [head = "", claims = "", signature = ""] = assertion.split(".");
     const { aud, iat, exp, scope } = parse(Buffer.from(claims, "base64url").toString()) as Record<string, unknown>;
@@ -122,7 +124,8 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     if (!isGood) return sendJson(response, 400, { error: "invalid_grant", error_description: "Invalid JWT Signature." });
     const token = `ya29.${crypto.randomUUID()}`;
     tokens.push(token);
-    sendReply(response, 200, { access_token: token, expires_in: 3599, token_type: "Bearer" }, told);
+    const body = { access_token: token, expires_in: 3599, token_type: "Bearer" };
+    return sendReply(response, { status: 200, body }, told);
   }
 
   function isLetIn(path: string, headers: IncomingMessage["headers"]): boolean {
@@ -144,7 +147,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     return { status: 200, body: resource === "" ? interactionOf({ ...job, ...viewOf(job, new Set()), isDone: false }) : { name } };
   }
 
-  function ask(call: "query" | "cancel", path: string, body: unknown, told: ReadonlySet<Instruction>): Reply {
+  function ask(call: "query" | "cancel", path: string, body: unknown, told: Told<Instruction>): Reply {
     const [, id] = /\/interactions\/([^/]+)/.exec(path) ?? [];
     const isPost = path.endsWith(":fetchPredictOperation");
     const name = isPost ? String((body as Record<string, unknown>)["operationName"]) : path.replace(/^\/v[^/]+\//, "");
@@ -152,7 +155,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     // Operations of Vertex are only to be had by the POST, and under their own model.
     const isAskable =
       job !== undefined && (id !== undefined || !job.isVertex || (isPost && path.includes(name.split("/operations/")[0] ?? "")));
-    if (!isAskable || told.has("not-found")) {
+    if (!isAskable || told.has("not-found-just-after-create")) {
       if (id !== undefined)
         return { status: 400, body: { error: { code: "invalid_request", message: "Invalid interaction name" } } };
       return { status: 404, body: envelope(404, "NOT_FOUND", "Operation was not found.") };
@@ -167,20 +170,16 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     return { status: 200, body: id === undefined ? operationOf(view) : interactionOf(view) };
   }
 
-  function viewOf(job: EmulatedJob, told: ReadonlySet<Instruction>): Pick<JobView, "isDone" | "told" | "video" | "uri"> {
+  function viewOf(job: EmulatedJob, told: Told<Instruction>): Pick<JobView, "isDone" | "told" | "video" | "uri"> {
     const isDone = job.polls > pollsBeforeDone && !told.has("running");
     return { isDone, told, video, uri: `${url}/v1beta/files/${fileOf(job.name)}` };
   }
 
-  function download(target: URL, request: IncomingMessage, response: ServerResponse, told: ReadonlySet<Instruction>): void {
+  async function download(target: URL, request: IncomingMessage, response: ServerResponse, told: Told<Instruction>) {
     if (target.searchParams.get("alt") !== "media") return sendJson(response, 200, { name: "files/x", state: "ACTIVE" });
     const isKnown = [...jobs.keys()].some((name) => decodeURIComponent(target.pathname).includes(fileOf(name)));
     if (!isKnown) return sendError(response, 403, "PERMISSION_DENIED", "You do not have permission to access the File.", false);
-    if (told.has("json-body")) return sendJson(response, 200, envelope(500, "INTERNAL", "cannot fetch the video"));
-    response.setHeader("etag", '"v1"').setHeader("accept-ranges", "bytes");
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    if (start > 0) response.setHeader("content-range", `bytes ${start}-${video.byteLength - 1}/${video.byteLength}`);
-    sendBody(response, start > 0 ? 206 : 200, "video/mp4", video.subarray(start), told);
+    return sendVideo(request, response, { bytes: video, etag: '"v1"' }, told, errorOf);
   }
 
   const server = await startMortalServer(0, (request, response) => {
@@ -244,38 +243,18 @@ function callOf(method: string, path: string): SeenRequest["call"] {
   return /\/interactions\/[^/]+\/cancel$/.test(path) ? "cancel" : "other";
 }
 
-function sendBody(response: ServerResponse, status: number, type: string, body: Uint8Array, told: ReadonlySet<Instruction>): void {
-  response.writeHead(status, { "content-type": type, "content-length": body.byteLength });
-  if (!told.has("truncate")) return void response.end(body);
-  response.write(body.subarray(0, Math.floor(body.byteLength / 2)), () => response.destroy());
-}
-
-function sendReply(response: ServerResponse, status: number, body: object, told: ReadonlySet<Instruction>): void {
-  const text = jsonOf(response, body);
-  sendBody(response, status, "application/json", Buffer.from(told.has("bad-json") ? text.slice(0, -2) : text), told);
-}
-
 function sendError(response: ServerResponse, status: number, word: string, message: string, isList: boolean): void {
   const body = envelope(status, word, message);
   sendJson(response, status, isList ? [body] : body);
 }
 
-function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", jsonOf(response, body));
-}
-
-function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { "content-type": type }).end(body);
+/** Never in words that mean anything: a script says what a call is to mean. */
+function errorOf(status: number, message: string): object {
+  return envelope(status, STATUSES[status] ?? "UNKNOWN", message);
 }
 
 function envelope(code: number, status: string, message: string): object {
   return { error: { code, message, status } };
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of request) chunks.push(chunk as Uint8Array);
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parse(text: string): unknown {

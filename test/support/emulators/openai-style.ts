@@ -1,7 +1,7 @@
 // A server that speaks OpenAI's video API on loopback, as the official client knows it, and as other servers bend it.
+import { valueOf } from "./faults.ts";
 import {
   startVideosEmulator,
-  valueOf,
   type EmulatedJob,
   type JobState,
   type Told,

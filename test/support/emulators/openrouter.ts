@@ -1,9 +1,9 @@
 // OpenRouter's video API on loopback, as its reference documents it. It calls back to https only, so that nobody on this machine is called:
 // what it would send is to be had all the same.
 import { createHmac } from "node:crypto";
+import { valueOf } from "./faults.ts";
 import {
   startVideosEmulator,
-  valueOf,
   type EmulatedJob,
   type Told,
   type VideosEmulator,

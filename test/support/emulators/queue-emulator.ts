@@ -3,53 +3,27 @@
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import { setTimeout as delay } from "node:timers/promises";
-import { jsonOf, plantIn } from "./canary.ts";
+import { plantIn } from "./canary.ts";
+import { readBytes, sendJson, sendReply, sendVideo, toldOf, turnsAway, valueOf, type Fault, type Script } from "./faults.ts";
 import { startMortalServer } from "./mortal-server.ts";
 
-/** What to do with one call: the words of every wire here, and `W`, the wire's own. */
+/** What to do with one call; `W`: the wire's own words. */
 export type Instruction<W extends string> =
   | W
-  | "ok"
-  /** That status with the provider's own error; `-html`: with a proxy's page. */
-  | `return-${number}`
-  | `return-${number}-html`
-  | `retry-after:${number}`
-  /** The connection is reset before anything happens. */
-  | "reset"
-  /** The call has its effect, and the connection is reset instead of an answer. */
-  | "accept-then-drop"
-  /** The call has its effect, and is never answered. */
-  | "hang"
-  | "slow-body"
-  /** Half of what was announced, then a reset. */
-  | "truncate"
-  | "bad-json"
-  | `redirect:${string}`
-  /** Create: a job, and no id in the reply. */
-  | "no-id"
+  | Fault
   /** Create: the job will end so, for that reason in the wire's words. */
   | `fails:${string}`
   /** Create: the job will end well, and without a video. */
   | "no-video"
   /** Query: that word for the job's state. */
-  | `status:${string}`
-  | "not-found-just-after-create"
-  /** Download: announces and sends half. */
-  | "wrong-length"
-  /** Download: chunked. */
-  | "no-length"
-  /** Download: an error under 200. */
-  | "json-body";
+  | `status:${string}`;
 
 /** `result` where it is read apart from the state; `keys`: what callbacks are signed with. */
 export type Call = "create" | "query" | "result" | "cancel" | "download" | "keys";
-export type Told<W extends string> = ReadonlySet<Instruction<W>>;
-/** Per call an instruction, or several that are to hold together. */
-export type Script<W extends string> = Partial<Record<Call, readonly (Instruction<W> | readonly Instruction<W>[])[]>>;
+type Told<W extends string> = ReadonlySet<Instruction<W>>;
 
 export interface QueueOptions<W extends string> {
-  readonly script?: Script<W>;
+  readonly script?: Script<Call, Instruction<W>>;
   /** Asked for by all but downloads and keys; without it every key will do. */
   readonly apiKey?: string;
   /** How often a job answers that it waits or runs before it is done. */
@@ -133,15 +107,14 @@ export interface QueueEmulator extends Origins {
 }
 
 const CLIP = fileURLToPath(new URL("../../../src/providers/clips/clip-16x9.mp4", import.meta.url).href);
-const SLOW_PIECES = 8;
-const SLOW_PIECE_MS = 20;
 
 export async function startQueueEmulator<W extends string>(
   wire: QueueWire<W>,
   options: QueueOptions<W> = {},
 ): Promise<QueueEmulator> {
   const { script = {}, apiKey, pollsBeforeDone = 1, port = 0, canaries = false } = options;
-  const video = await readFile(CLIP);
+  const bytes = await readFile(CLIP);
+  const video = { bytes, etag: `"${bytes.byteLength}"` };
   const jobs = new Map<string, QueuedJob>();
   const requests: SeenRequest[] = [];
 
@@ -154,29 +127,19 @@ export async function startQueueEmulator<W extends string>(
     const nth = requests.filter((seen) => seen.call === call).length;
     requests.push({ call, method, path, headers, body: asked });
     if (call === "other") return sendJson(response, 404, wire.error(404, "no such page"));
-    const told: Told<W> = new Set([script[call]?.[nth] ?? "ok"].flat()) as Told<W>;
-    const retryAfter = valueOf(told, "retry-after:");
-    if (retryAfter !== null) response.setHeader("retry-after", retryAfter);
-    if (told.has("reset")) return reset(response);
-    const status = valueOf(told, "return-");
-    if (status !== null) return sendError(response, status);
-    const location = valueOf(told, "redirect:");
-    if (location !== null) return void response.writeHead(302, { location }).end();
+    const told: Told<W> = toldOf(script, call, nth);
+    if (turnsAway(response, told, wire.error)) return;
     const job = jobs.get(id);
     if (call === "keys") return sendJson(response, 200, (await wire.keys?.()) ?? {});
     if (call === "download") {
       if (job === undefined) return sendJson(response, 404, wire.error(404, "no such file"));
-      return download(request, response, told);
+      return sendVideo(request, response, video, told, wire.error);
     }
     if (apiKey !== undefined && headers.authorization !== `${wire.scheme} ${apiKey}`) {
       return sendJson(response, 401, wire.error(401, "no valid key"));
     }
     const reply = call === "create" ? create(asked, model, target, told) : readOrCancel(call, job, told);
-    if (told.has("accept-then-drop")) return reset(response);
-    if (told.has("hang")) return;
-    const text = jsonOf(response, reply.body);
-    if (told.has("bad-json")) return send(response, reply.status, "application/json", text.slice(0, -2));
-    return sendBody(response, reply.status, "application/json", Buffer.from(text), told);
+    return sendReply(response, reply, told);
   }
 
   function create(asked: SeenRequest["body"], model: string, target: URL, told: Told<W>): Reply {
@@ -213,27 +176,6 @@ export async function startQueueEmulator<W extends string>(
     return reply;
   }
 
-  async function download(request: IncomingMessage, response: ServerResponse, told: Told<W>): Promise<void> {
-    if (told.has("accept-then-drop")) return reset(response);
-    if (told.has("hang")) return;
-    if (told.has("json-body")) return sendJson(response, 200, wire.error(500, "cannot read the file"));
-    const size = video.byteLength;
-    const etag = `"${size}"`;
-    response.setHeader("etag", etag).setHeader("accept-ranges", "bytes");
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? Number.NaN);
-    if (Number.isNaN(start) || (request.headers["if-range"] ?? etag) !== etag) {
-      return sendBody(response, 200, "video/mp4", video, told);
-    }
-    response.setHeader("content-range", start < size ? `bytes ${start}-${size - 1}/${size}` : `bytes */${size}`);
-    return sendBody(response, start < size ? 206 : 416, "video/mp4", video.subarray(start), told);
-  }
-
-  function sendError(response: ServerResponse, instruction: string): void {
-    const status = Number.parseInt(instruction, 10);
-    if (instruction.endsWith("-html")) return send(response, status, "text/html", `<html><h1>${status}</h1></html>`);
-    sendJson(response, status, wire.error(status, `emulated ${status}`));
-  }
-
   const listener: RequestListener = (request, response) => {
     // A client that went away is no failure of the emulator's.
     void answer(request, response).catch(() => response.destroy());
@@ -262,10 +204,6 @@ export async function startQueueEmulator<W extends string>(
   };
 }
 
-export function valueOf(told: ReadonlySet<string>, prefix: string): string | null {
-  return [...told].find((each) => each.startsWith(prefix))?.slice(prefix.length) ?? null;
-}
-
 export function fileUrl({ filesUrl }: Origins, { id }: QueuedJob): string {
   return `${filesUrl}/files/${id}.mp4`;
 }
@@ -285,47 +223,10 @@ function callOf<W extends string>(
 }
 
 async function readJson(request: IncomingMessage): Promise<SeenRequest["body"]> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of request) chunks.push(chunk as Uint8Array);
   try {
-    const json: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    const json: unknown = JSON.parse((await readBytes(request)).toString("utf8"));
     return typeof json === "object" ? (json as Record<string, unknown> | null) : null;
   } catch {
     return null;
   }
-}
-
-async function sendBody(
-  response: ServerResponse,
-  status: number,
-  type: string,
-  body: Uint8Array,
-  told: ReadonlySet<string>,
-): Promise<void> {
-  const half = body.subarray(0, Math.floor(body.byteLength / 2));
-  const sent = told.has("wrong-length") || told.has("truncate") ? half : body;
-  const announced = told.has("wrong-length") ? half : body;
-  const length = told.has("no-length") ? {} : { "content-length": announced.byteLength };
-  response.writeHead(status, { "content-type": type, ...length });
-  const pieces = told.has("slow-body") ? SLOW_PIECES : 1;
-  const size = Math.ceil(sent.byteLength / pieces);
-  for (let piece = 0; piece < pieces; piece++) {
-    if (piece > 0) await delay(SLOW_PIECE_MS);
-    const part = sent.subarray(piece * size, (piece + 1) * size);
-    await new Promise<void>((resolve) => response.write(part, () => resolve()));
-  }
-  if (told.has("truncate")) response.destroy();
-  else response.end();
-}
-
-function sendJson(response: ServerResponse, status: number, body: object): void {
-  send(response, status, "application/json", jsonOf(response, body));
-}
-
-function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { "content-type": type }).end(body);
-}
-
-function reset(response: ServerResponse): void {
-  response.socket?.resetAndDestroy();
 }

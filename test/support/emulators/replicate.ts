@@ -1,9 +1,9 @@
 // Replicate's predictions on loopback, as its own client (replicate) takes them.
 import { createHmac, randomUUID } from "node:crypto";
+import { valueOf } from "./faults.ts";
 import {
   fileUrl,
   startQueueEmulator,
-  valueOf,
   type Origins,
   type QueueEmulator,
   type QueueOptions,
