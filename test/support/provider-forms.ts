@@ -20,6 +20,8 @@ export interface Form {
   readonly settings: Readonly<Record<string, string>>;
   /** What its callbacks are signed with, where that is a secret. */
   readonly callbackSecret?: string;
+  /** From now on its calls go so: by call the instructions of emulators/faults.ts and of the wire, one a call since its start. */
+  does(script: Script): void;
   /** Jobs that were started, and would be paid for. */
   jobs(): number;
   /** What was asked for, call by call, as JSON; none of a wire that takes no images along. */
@@ -47,8 +49,12 @@ export interface Form {
   reopen(): Promise<void>;
 }
 
-type Script = Record<string, readonly string[]>;
-type Start = () => Promise<Form>;
+type Script = Record<string, readonly (string | readonly string[])[]>;
+interface StartOptions {
+  /** How often a job is not done yet, in place of the form's own. */
+  readonly pollsBeforeDone?: number;
+}
+type Start = (options: StartOptions) => Promise<Form>;
 
 /** More than anybody asks. */
 const always = (instruction: string): string[] => Array.from({ length: 500 }, () => instruction);
@@ -58,8 +64,9 @@ const HAPPENS = { canaries: true, pollsBeforeDone: 1 } as const;
 const UNTIL_TOLD = { canaries: true, pollsBeforeDone: 1_000 } as const;
 
 /** What every form can be told to do. `held`: the wire's instruction for a job that is not done; null: none is, until it is told to. */
-function moods(script: Script, held: string | null): Pick<Form, "holdJobs" | "swallowJobs" | "behave"> {
+function moods(script: Script, held: string | null): Pick<Form, "does" | "holdJobs" | "swallowJobs" | "behave"> {
   return {
+    does: (calls) => void Object.assign(script, calls),
     holdJobs: () => void (held !== null && Object.assign(script, { query: always(held) })),
     swallowJobs: () => void Object.assign(script, { create: always("hang") }),
     behave: () => {
@@ -68,58 +75,68 @@ function moods(script: Script, held: string | null): Pick<Form, "holdJobs" | "sw
   };
 }
 
-export async function startForms(): Promise<Form[]> {
-  return Promise.all(STARTS.map(async (start) => start()));
-}
-
 const STORAGE = { storage_uri: "gs://reelay-videos/out/" } as const;
-const STARTS: readonly Start[] = [
-  async () => google("gemini-key", "gemini", "veo3-fast", "gemini-omni-1.2-flash", "key"),
-  async () => google("gemini-vertex", "gemini", "veo3", "gemini-omni-1.1-flash-preview", "account", STORAGE),
-  async () => google("veo-key", "veo", "veo3-pro-frames", "veo-3.1-generate-preview", "key"),
-  async () => google("veo-vertex-stored", "veo", "veo3-pro", "veo-3.1-generate-001", "account", STORAGE),
-  async () => google("veo-vertex-inline", "veo", "veo3.1", "veo-3.1-generate-001", "account"),
+const STARTS = {
+  "gemini-key": google("gemini-key", "gemini", "veo3-fast", "gemini-omni-1.2-flash", "key"),
+  "gemini-vertex": google("gemini-vertex", "gemini", "veo3", "gemini-omni-1.1-flash-preview", "account", STORAGE),
+  "veo-key": google("veo-key", "veo", "veo3-pro-frames", "veo-3.1-generate-preview", "key"),
+  "veo-vertex-stored": google("veo-vertex-stored", "veo", "veo3-pro", "veo-3.1-generate-001", "account", STORAGE),
+  "veo-vertex-inline": google("veo-vertex-inline", "veo", "veo3.1", "veo-3.1-generate-001", "account"),
   fal,
   replicate,
-  openaiStyle,
+  "openai-style": openaiStyle,
   openrouter,
-  seedStyle,
-];
+  "seed-style": seedStyle,
+} satisfies Record<string, Start>;
 
-async function google(
+export type FormName = keyof typeof STARTS;
+export const FORM_NAMES = Object.keys(STARTS) as FormName[];
+
+export async function startForm(name: FormName, options: StartOptions = {}): Promise<Form> {
+  return STARTS[name](options);
+}
+
+export async function startForms(): Promise<Form[]> {
+  return Promise.all(FORM_NAMES.map(async (name) => startForm(name)));
+}
+
+function google(
   name: string,
   kind: "gemini" | "veo",
   model: string,
   upstreamModel: string,
   form: "key" | "account",
   settings: Record<string, string> = {},
-): Promise<Form> {
-  const script: Script = {};
+): Start {
   const apiKey = `AIza-secret-of-${name}`;
   const calls = kind === "gemini" && form === "key";
-  const emulator = await startGoogleEmulator({ ...(calls ? UNTIL_TOLD : HAPPENS), script, apiKey, publicKey: PUBLIC_KEY });
-  return {
-    name,
-    model,
-    kind,
-    upstreamModel,
-    settings,
-    queue: null,
-    finish: calls ? async (id) => emulator.finish(id) : null,
-    callbackUrls: () =>
-      emulator
-        .requests("create")
-        .flatMap(({ body }) => (body as { webhook_config?: { uris: string[] } }).webhook_config?.uris ?? []),
-    baseUrl: emulator.url,
-    credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
-    jobs: () => emulator.jobs(),
-    creates: () => emulator.requests("create").map(({ body }) => body),
-    ids: () => googleIds(emulator),
-    failJobs: () => Object.assign(script, { query: always("failure:13:the machine caught fire") }),
-    refuseJobs: () => Object.assign(script, { create: always("error:400:INVALID_ARGUMENT:no such thing") }),
-    ...moods(script, "running"),
-    close: async () => emulator.close(),
-    reopen: async () => emulator.reopen(),
+  return async (options) => {
+    const script: Script = {};
+    const usual = calls ? UNTIL_TOLD : HAPPENS;
+    const emulator = await startGoogleEmulator({ ...usual, ...options, script, apiKey, publicKey: PUBLIC_KEY } as object);
+    return {
+      name,
+      model,
+      kind,
+      upstreamModel,
+      settings,
+      queue: null,
+      finish: calls ? async (id) => emulator.finish(id) : null,
+      callbackUrls: () =>
+        emulator
+          .requests("create")
+          .flatMap(({ body }) => (body as { webhook_config?: { uris: string[] } }).webhook_config?.uris ?? []),
+      baseUrl: emulator.url,
+      credential: form === "key" ? apiKey : serviceAccountJson(emulator.url),
+      jobs: () => emulator.jobs(),
+      creates: () => emulator.requests("create").map(({ body }) => body),
+      ids: () => googleIds(emulator),
+      failJobs: () => Object.assign(script, { query: always("failure:13:the machine caught fire") }),
+      refuseJobs: () => Object.assign(script, { create: always("error:400:INVALID_ARGUMENT:no such thing") }),
+      ...moods(script, "running"),
+      close: async () => emulator.close(),
+      reopen: async () => emulator.reopen(),
+    };
   };
 }
 
@@ -130,18 +147,18 @@ function googleIds(emulator: GoogleEmulator): string[] {
   });
 }
 
-async function fal(): Promise<Form> {
+async function fal(options: StartOptions): Promise<Form> {
   const script: Script = {};
   const credential = "key-id:secret-of-fal";
-  const emulator = await startFalEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
+  const emulator = await startFalEmulator({ ...UNTIL_TOLD, ...options, script, apiKey: credential } as object);
   const own = { name: "fal", model: "veo2", kind: "fal", upstreamModel: "fal-ai/veo3.1", credential };
   return { ...own, ...queued(emulator, script, /\/requests\/([^/?]+)/) };
 }
 
-async function replicate(): Promise<Form> {
+async function replicate(options: StartOptions): Promise<Form> {
   const script: Script = {};
   const credential = "r8_secret-of-replicate";
-  const emulator = await startReplicateEmulator({ ...UNTIL_TOLD, script, apiKey: credential } as object);
+  const emulator = await startReplicateEmulator({ ...UNTIL_TOLD, ...options, script, apiKey: credential } as object);
   const own = { name: "replicate", model: "veo2-fast", kind: "replicate", upstreamModel: "google/veo-3.1", credential };
   return { ...own, ...queued(emulator, script, /\/predictions\/([^/?]+)/), callbackSecret: WEBHOOK_SECRET };
 }
@@ -170,28 +187,34 @@ function queued(emulator: QueueEmulator, script: Script, id: RegExp) {
   };
 }
 
-async function openaiStyle(): Promise<Form> {
+async function openaiStyle(options: StartOptions): Promise<Form> {
   const script: Script = {};
   const credential = "sk-secret-of-openai-style";
-  const emulator = await startOpenaiStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
+  const emulator = await startOpenaiStyleEmulator({ ...HAPPENS, ...options, script, apiKey: credential } as object);
   const own = { name: "openai-style", model: "veo3.1-fast", kind: "openai-style", upstreamModel: "sora-2", credential };
   return { ...own, ...plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress"), baseUrl: emulator.url };
 }
 
-async function openrouter(): Promise<Form> {
+async function openrouter(options: StartOptions): Promise<Form> {
   const script: Script = {};
   const credential = "sk-or-secret-of-openrouter";
   // It calls back to https only, which no gateway on this machine has: the first poll is to find it done.
-  const emulator = await startOpenrouterEmulator({ ...HAPPENS, pollsBeforeDone: 0, script, apiKey: credential } as object);
+  const emulator = await startOpenrouterEmulator({
+    ...HAPPENS,
+    pollsBeforeDone: 0,
+    ...options,
+    script,
+    apiKey: credential,
+  } as object);
   const own = { name: "openrouter", model: "veo2-pro", kind: "openrouter", upstreamModel: "google/veo-3.1", credential };
   const rest = plain(emulator, script, /\/videos\/([^/?]+)/, "failed:machine_fire", "in_progress");
   return { ...own, ...rest, baseUrl: `${emulator.url}/api` };
 }
 
-async function seedStyle(): Promise<Form> {
+async function seedStyle(options: StartOptions): Promise<Form> {
   const script: Script = {};
   const credential = "sk-secret-of-seed-style";
-  const emulator = await startSeedStyleEmulator({ ...HAPPENS, script, apiKey: credential } as object);
+  const emulator = await startSeedStyleEmulator({ ...HAPPENS, ...options, script, apiKey: credential } as object);
   const own = { name: "seed-style", model: "veo2-fast-components", kind: "seed-style", upstreamModel: "veo3", credential };
   const requests = { ...emulator, requests: () => emulator.requests().map(({ url }) => ({ path: url })) };
   return { ...own, ...plain(requests, script, /[?&]id=([^&]+)/, "refused-by-policy", "processing"), baseUrl: emulator.url };

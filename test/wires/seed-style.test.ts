@@ -18,7 +18,7 @@ async function start(options: EmulatorOptions = {}) {
   const emulator = await startSeedStyleEmulator({ apiKey: KEY, pollsBeforeDone: 0, ...options });
   running.push(emulator);
   const provider = seedStyle(anUpstream({ baseUrl: emulator.url, credential: KEY, allowLoopback: true }));
-  const signal = () => AbortSignal.timeout(2_000);
+  const signal = () => AbortSignal.timeout(20_000);
   const sourceOf = async (operation: Json) => {
     const result = await provider.poll(operation, signal());
     if (result.status !== "succeeded") throw new Error(`not a video: ${result.status}`);
@@ -54,37 +54,6 @@ describe("seedStyle against an emulated server", () => {
       aspect_ratio: "16:9",
     });
     expect([emulator.creates(), emulator.jobs()]).toEqual([1, 1]);
-  });
-
-  it.each([
-    ["return-400", 0, { name: "RefusedError", by: "task" }],
-    ["return-429", 0, { name: "RetryableError", code: "rate_limited" }],
-    ["return-503", 0, { name: "RetryableError", code: "unavailable" }],
-    ["return-503-html", 0, { name: "UnclearReplyError" }],
-    ["return-502", 0, { name: "UnclearReplyError" }],
-    ["redirect:https://elsewhere.example/v1/video/create", 0, { name: "UnclearReplyError" }],
-    ["no-id", 1, { name: "UnclearReplyError" }],
-    ["bad-json", 1, { name: "UnclearReplyError" }],
-    ["reset", 0, { name: "ConnectionError" }],
-    ["accept-then-drop", 1, { name: "ConnectionError" }],
-    ["truncate", 1, { name: "ConnectionError" }],
-    ["hang", 1, { name: "TimeoutError" }],
-  ] as const)("a submit answered by %s makes %i jobs and throws %j", async (instruction, jobs, error) => {
-    const { emulator, provider } = await start({ script: { create: [instruction] } });
-    await expect(provider.submit(job, AbortSignal.timeout(300))).rejects.toMatchObject(error);
-    expect([emulator.creates(), emulator.jobs()]).toEqual([1, jobs]);
-  });
-
-  it.each([
-    [["return-503", "retry-after:7"], { name: "RetryableError", code: "unavailable", retryAfterMs: 7_000 }],
-    [["return-401"], { name: "RetryableError", code: "unauthorized" }],
-    [["bad-json"], { name: "UnclearReplyError" }],
-    [["reset"], { name: "ConnectionError" }],
-    [["truncate"], { name: "ConnectionError" }],
-  ] as const)("a poll answered by %j throws %j", async (instructions, error) => {
-    const { provider, signal } = await start({ script: { query: [instructions] } });
-    const { operation } = await provider.submit(job, signal());
-    await expect(provider.poll(operation, signal())).rejects.toMatchObject(error);
   });
 
   it.each([
@@ -133,34 +102,5 @@ describe("seedStyle against an emulated server", () => {
     await expect(provider.open(stale, null, signal())).rejects.toMatchObject({ name: "AssetGoneError" });
     const video = await provider.open(await sourceOf(operation), null, signal());
     expect(await bytesOf(video.body)).toBe(CLIP_BYTES);
-  });
-
-  it.each([
-    ["no-length", { length: null, offset: 0 }, CLIP_BYTES],
-    ["wrong-length", { length: Math.floor(CLIP_BYTES / 2) }, Math.floor(CLIP_BYTES / 2)],
-    ["slow-body", { length: CLIP_BYTES }, CLIP_BYTES],
-  ] as const)("a download with %s opens as %j", async (instruction, source, bytes) => {
-    const { provider, finish, signal } = await start({ script: { download: [instruction] } });
-    const video = await provider.open(await finish(), null, signal());
-    expect(video).toMatchObject(source);
-    expect(await bytesOf(video.body)).toBe(bytes);
-  });
-
-  it("lets a body that is cut short fail where it is read", async () => {
-    const { provider, finish, signal } = await start({ script: { download: ["truncate"] } });
-    const video = await provider.open(await finish(), null, signal());
-    expect(video.length).toBe(CLIP_BYTES);
-    await expect(bytesOf(video.body)).rejects.toThrow();
-  });
-
-  it.each([
-    ["json-body", "AssetGoneError"],
-    ["return-404", "AssetGoneError"],
-    ["return-503", "UnclearReplyError"],
-    ["reset", "ConnectionError"],
-    ["redirect:http://192.168.0.1/v.mp4", "RefusedError"],
-  ] as const)("a download answered by %s throws %s", async (instruction, name) => {
-    const { provider, finish, signal } = await start({ script: { download: [instruction] } });
-    await expect(provider.open(await finish(), null, signal())).rejects.toMatchObject({ name });
   });
 });

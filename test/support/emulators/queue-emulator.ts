@@ -87,7 +87,7 @@ export interface QueueWire<W extends string> {
   callbackUrl(asked: Readonly<Record<string, unknown>>, target: URL): string | null;
   /** Of create too. A cancelled job was running until then: the wire says what it answers to the cancel itself. */
   answer(call: Call, job: QueuedJob, told: Told<W>, origins: Origins): Reply;
-  error(status: number, message: string): object;
+  readonly error: (status: number, message: string) => object;
   callback(job: QueuedJob, origins: Origins): Promise<SentCallback>;
   keys?(): Promise<object>;
 }

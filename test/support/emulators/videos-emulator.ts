@@ -66,7 +66,7 @@ export interface VideosWire<W extends string> {
   /** What is wrong with what was asked for; null: nothing. */
   complaint(asked: Readonly<Record<string, unknown>>): string | null;
   job(job: EmulatedJob, state: JobState, told: Told<W>, url: string): object;
-  error(status: number, message: string): object;
+  readonly error: (status: number, message: string) => object;
   /** Headers of a reply to a query. */
   hints?(told: Told<W>): Record<string, string>;
 }
