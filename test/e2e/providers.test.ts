@@ -108,7 +108,17 @@ async function runAll(): Promise<{ ids: string[]; videos: Video[]; jobs: number[
 const names = (): string[] => forms.map(({ name }) => name);
 const each = <Value>(value: Value): Value[] => forms.map(() => value);
 
-it("makes a video over every wire in every form, of the provider's bytes, charged once", async () => {
+it("makes a video over every wire in every form, through its errors, of the provider's bytes, charged once", async () => {
+  // What these say is searched for at the end, as everything is.
+  const later = ["return-503"];
+  for (const form of forms)
+    form.does({
+      create: [["return-429", "retry-after:1"], ...later],
+      query: later,
+      result: later,
+      download: later,
+      storage: later,
+    });
   const { ids, videos, jobs } = await runAll();
   expect(videos.map(({ status }, index) => `${names()[index]} ${status}`)).toEqual(names().map((name) => `${name} completed`));
   const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -122,7 +132,10 @@ it("makes a video over every wire in every form, of the provider's bytes, charge
   expect(files).toEqual(each(sha(await readFile(CLIP))));
   expect(jobs).toEqual(each(1));
   expect(await movementsOf(ids)).toEqual(each(["hold", "settle"]));
-  expect(await Promise.all(ids.map(attemptsOf))).toEqual(names().map((provider) => [{ provider, outcome: "accepted" }]));
+  const attempts = ["busy", "busy", "accepted"];
+  expect(await Promise.all(ids.map(attemptsOf))).toEqual(
+    names().map((provider) => attempts.map((outcome) => ({ provider, outcome }))),
+  );
 });
 
 describe("a callback", () => {
