@@ -18,8 +18,8 @@ export const OPERATOR_ERRORS = {
     on: "operator",
   },
   orphan_not_found: {
-    why: "There is no such orphan, or it was written off already.",
-    todo: "GET /admin/v1/orphans lists those that are open.",
+    why: "The tenant has no orphan of this number.",
+    todo: "GET /admin/v1/tenants/{id}/orphans lists them.",
     on: "operator",
   },
   provider_not_found: {
