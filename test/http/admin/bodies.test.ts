@@ -259,12 +259,15 @@ async function trace() {
 describe.each(Object.entries(ROUTES))("%s", (_, { method, path, body, faults }) => {
   const send = async (text: string, headers?: Record<string, string>): Promise<Response> =>
     admin(method, filled(path), filled(text), headers);
+  let before: Awaited<ReturnType<typeof trace>>;
+  beforeAll(async () => {
+    before = await trace();
+  });
 
   const everywhere: Fault[] = [[{ colour: "red" }, "colour", UNKNOWN]];
   it.each([...everywhere, ...faults].map((fault) => [JSON.stringify(fault[0]).slice(0, 60), fault] as const))(
     "refuses %s",
     async (_name, [change, param, code]) => {
-      const before = await trace();
       // A plan's fault takes the place of one field of it.
       const plan = typeof change["plan"] === "object" && change["plan"] !== null && !Array.isArray(change["plan"]);
       const changed = plan ? { ...body, plan: { ...PLAN, ...(change["plan"] as object) } } : { ...body, ...change };
@@ -284,13 +287,11 @@ describe.each(Object.entries(ROUTES))("%s", (_, { method, path, body, faults }) 
     ["a name twice", '{"reason":"a","reason":"b"}', "duplicate_key"],
     ["more than 256 KiB", JSON.stringify({ reason: LONG(262_144) }), "payload_too_large"],
   ])("refuses %s", async (_name, text, code) => {
-    const before = await trace();
     expect(await readError(await send(text))).toMatchObject({ code });
     expect(await trace()).toEqual(before);
   });
 
   it("refuses what does not say that it is JSON", async () => {
-    const before = await trace();
     const reply = await send(JSON.stringify(body), { "content-type": "text/plain" });
     expect(await readError(reply)).toMatchObject({ status: 415, code: "unsupported_media_type" });
     expect(await trace()).toEqual(before);
