@@ -17,7 +17,13 @@ export type Breaker =
       readonly calls: readonly { readonly at: number; readonly isGood: boolean }[];
       readonly straightTimeouts: number;
     }
-  | { readonly state: "open"; readonly until: number; readonly openings: number };
+  | {
+      readonly state: "open";
+      readonly until: number;
+      readonly openings: number;
+      /** Probes that failed and said so; absent: none. */
+      readonly failedProbes?: number;
+    };
 
 export type Phase = "closed" | "open" | "half_open" | "ramping";
 
@@ -31,6 +37,8 @@ const OPEN_MS = 30_000;
 /** A provider that stays down costs every probe: the more of them failed, the fewer are sent. */
 const OPEN_CAP_MS = 5 * 60_000;
 const PROBES = 3;
+/** Who fails says so at once, who succeeds takes as long as a video: one failure of three is no news of a provider that fails some. */
+const FAILED_PROBES_ALLOWED = 1;
 /** A probe takes as long as a video: there is no hurry to ask for the next. */
 const PROBE_WAIT_MS = 15_000;
 /** Whoever was refused does not come back all at once. */
@@ -87,10 +95,13 @@ export function afterCall(breaker: Breaker, outcome: CallOutcome, grantedAt: num
   if (outcome === "silent") return breaker;
   const isGood = outcome === "good";
   if (breaker.state === "open") {
-    const { until, openings } = breaker;
+    const { until, openings, failedProbes = 0 } = breaker;
     // What was under way when it opened is no probe.
     if (grantedAt < until) return breaker;
-    return isGood ? { ...closedBreaker(until), recoveredAt: now, openings } : opened(openings + 1, now);
+    if (isGood) return { ...closedBreaker(until), recoveredAt: now, openings };
+    // A probe that nobody answered costs its task.
+    const goesOn = outcome === "failure" && failedProbes < FAILED_PROBES_ALLOWED;
+    return goesOn ? { ...breaker, failedProbes: failedProbes + 1 } : opened(openings + 1, now);
   }
   if (grantedAt < breaker.judgedFrom) return breaker;
   const calls = [...breaker.calls, { at: now, isGood }].filter(({ at }) => at > now - WINDOW_MS).slice(-CALLS_JUDGED);

@@ -9,6 +9,10 @@ export interface Latency {
   readonly quantiles: Quantiles | null;
 }
 
+export function medianOf(quantiles: Quantiles): number {
+  return quantiles[quantiles.length >> 1] ?? 0;
+}
+
 /**
  * How much time a task must have left to be worth handing over: what nearly all generations take there, as far as that is learned; a
  * median that somebody told is a guess, and keeps nobody from trying. At most half of its time, so that none is too late from the start.

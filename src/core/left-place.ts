@@ -46,10 +46,28 @@ export function withoutPlaceAt(task: Task, provider: string, now: number): Pick<
   return withoutSome(task, (place) => place.provider === provider, "cancelled", now);
 }
 
-/** Without those that are of no use to a task that goes to `provider`, or wants to. */
+/** Without those that are of no use to a task that goes to `provider`. */
 export function withoutOtherPlaces<Asking extends QueuedTask | RunningTask>(task: Asking, provider: string, now: number): Asking {
-  const isOther = (place: Place): boolean => place.provider !== provider && !isUsed(task, place);
-  return task.places.some(isOther) ? { ...task, ...withoutSome(task, isOther, "cancelled", now) } : task;
+  return withoutUnused(task, (place) => place.provider !== provider, now);
+}
+
+/** The same for one that only asks there, and may be told to wait: where it stands in line already, it goes on standing. */
+export function withoutIdlePlaces<Asking extends QueuedTask | RunningTask>(task: Asking, provider: string, now: number): Asking {
+  return withoutUnused(task, (place) => place.provider !== provider && !isInLine(task, place), now);
+}
+
+function withoutUnused<Asking extends QueuedTask | RunningTask>(
+  task: Asking,
+  isLeft: (place: Place) => boolean,
+  now: number,
+): Asking {
+  const isUnused = (place: Place): boolean => isLeft(place) && !isUsed(task, place);
+  return task.places.some(isUnused) ? { ...task, ...withoutSome(task, isUnused, "cancelled", now) } : task;
+}
+
+function isInLine(task: QueuedTask | RunningTask, { provider, lease }: Place): boolean {
+  const waits = task.status === "queued" ? task.waits : (task.elsewhere ?? []);
+  return lease === null && waits.some((wait) => wait.provider === provider && wait.position !== null);
 }
 
 function withoutSome(
@@ -80,8 +98,8 @@ const UNUSED: End = { model: "", reason: "cancelled", durationMs: null, retryAt:
 
 function endOf(task: Task, ending: AttemptReason | null, now: number): End {
   const attempt = lastAttempt(task);
-  const { model, startedAt, retryAt = null } = attempt;
-  const end = { model, durationMs: null, retryAt };
+  const { model, startedAt, askedBackAt = null } = attempt;
+  const end = { model, durationMs: null, retryAt: askedBackAt };
   if (ending === null) {
     const doneAt = task.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
     const foundMs = Math.max(doneAt - startedAt, 0);

@@ -1,7 +1,7 @@
 // When to ask a provider whether a video is done. Everything derives from elapsed time, the task's id and what its attempt was told
 // of the route, so that an unchanged poll needs no stored counter, and no two tasks keep step with each other.
 import { jitterOf } from "./backoff.ts";
-import type { Latency, Quantiles } from "./latency.ts";
+import { medianOf, type Latency, type Quantiles } from "./latency.ts";
 
 const FASTEST_POLL_MS = 1_000;
 const SLOWEST_POLL_MS = 20_000;
@@ -112,7 +112,7 @@ function* learned(quantiles: Quantiles, jitter: number): Generator<number> {
 
 /** Where to begin, and in which steps. */
 function beginningOf(quantiles: Quantiles): { at: number; wait: number } {
-  const median = quantiles[quantiles.length >> 1] ?? 0;
+  const median = medianOf(quantiles);
   const wanted = Math.max(Math.min(WANTED_DELAY_MS, median * FAST_ROUTE_SHARE), median * SLOW_ROUTE_SHARE);
   const choices = quantiles.slice(0, BEGINNINGS).map((at, index) => {
     const left = 1 - (index + 1) / (quantiles.length + 1);

@@ -53,11 +53,9 @@ function acceptedOutcome({ status }: Task): SeenAttempt["outcome"] {
 /** The place is the best among the providers that it waits for; the estimate counts from now. */
 function queueOf(task: QueuedTask, now: number): SeenTask["queue"] {
   const positions = task.waits.flatMap(({ position }) => (position === null ? [] : [position]));
-  const starts = task.waits.flatMap(({ startsAt = null }) => (startsAt === null ? [] : [Math.max(startsAt - now, 0)]));
   const { estimatedSeconds, elapsedSeconds } = progressOf(task, now);
-  const waitMs = starts.length === 0 ? 0 : Math.min(...starts);
   return {
     position: positions.length === 0 ? null : Math.min(...positions),
-    estimatedSeconds: Math.max(estimatedSeconds - elapsedSeconds, 0) + Math.ceil(waitMs / 1000),
+    estimatedSeconds: Math.max(estimatedSeconds - elapsedSeconds, 0),
   };
 }

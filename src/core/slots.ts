@@ -72,6 +72,8 @@ const LIKELY_STAY_MS = 60_000;
 const PATIENCE_MS = 15_000;
 /** An alarm may be late; one that is later than this loses its turn, but not its place: it counts from `since` again. */
 const LATE_MS = 5_000;
+/** So many come back often, and no more than there are places: several may be free at once. */
+const FIRST_IN_LINE = 3;
 const SOONEST_MS = 1_000;
 const LATEST_MS = 60_000;
 /** However many wait, no more than fifty a second ask. */
@@ -92,7 +94,7 @@ export function turnOf(ask: Asking, { leases, line, turnover }: Room, limits: Sl
   const gap = gapMs(turnover, limits);
   const due = (position + 1) * gap;
   const wait =
-    position === 0
+    position < Math.min(concurrency ?? 1, FIRST_IN_LINE)
       ? clamp(due / 8, SOONEST_MS, PATIENCE_MS * 0.9)
       : Math.max(clamp(due / 3, SOONEST_MS, LATEST_MS), line.length * ASK_SPACING_MS);
   const backAt = Math.round(now + wait * (0.9 + 0.2 * jitterOf(ask.task)));

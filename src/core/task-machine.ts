@@ -1,12 +1,14 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff, jitterOf } from "./backoff.ts";
-import { dueToTell, nextTellAt, placeAt, withoutEnded, withoutOtherPlaces } from "./left-place.ts";
+import { dueToTell, nextTellAt, placeAt, withoutEnded, withoutIdlePlaces, withoutOtherPlaces } from "./left-place.ts";
+import { medianOf } from "./latency.ts";
 import { untoldNews, type News } from "./news.ts";
-import { chooseRoute, routesLeft, upstreamModel, type Route } from "./routing.ts";
+import { isUpload } from "./reference-image.ts";
+import { chooseRoute, routesLeft, upstreamModel, type Choice, type Route } from "./routing.ts";
 import { ambiguous, failing, handedOn, moved } from "./task-moves.ts";
 import { dueAt, goesWithoutPlace, lastStoreAt, pollAt, repeatAt } from "./task-schedule.ts";
-import { attemptNumber, lastAttempt } from "./task.ts";
+import { attemptNumber, isTerminal, lastAttempt } from "./task.ts";
 import type {
   Attempt,
   CompletedTask,
@@ -94,10 +96,14 @@ function beginStep(task: Task, now: number, routes: readonly Route[]): Begun {
       return beginSettle(task, now);
     case "completed":
     case "failed":
-      return now < task.expiresAt
-        ? waiting(task, now, task.expiresAt)
-        : { task, effect: { kind: "purge", task }, again: now + PURGE_RETRY_MS };
+      if (now < task.expiresAt) return waiting(task, now, task.expiresAt);
+      // What is to be gone does not wait for anybody to hear of its place, but says so once.
+      return dueToTell(task, now).length > 0 ? beginRelease(task, now, now) : beginPurge(task, now);
   }
+}
+
+function beginPurge(task: CompletedTask | FailedTask, now: number): Begun {
+  return { task, effect: { kind: "purge", task }, again: now + PURGE_RETRY_MS };
 }
 
 /** What follows in the same wake from the step that was just taken; null: nothing. What could not be done waits for its next look. */
@@ -108,6 +114,7 @@ export function followUp(task: Task, step: Effect, now: number, routes: readonly
   // It may have been asked for while we were away, and the alarm for it come and gone.
   if (task.status === "running" && task.cancel === "asked" && step.kind !== "cancel") return beginCancel(task, now);
   if (task.status === "queued" && step.kind === "release") return begin(task, now, routes);
+  if (isTerminal(task) && step.kind === "release" && now >= task.expiresAt) return beginPurge(task, now);
   if (task.status === "queued" && hasMoved(task, step, now)) return beginSubmit(task, now, routes);
   const instead =
     task.status === "running" && (step.kind === "poll" || step.kind === "lease") ? beginInstead(task, now, routes) : null;
@@ -191,7 +198,7 @@ function beginCancel(task: RunningTask, now: number): Begun {
 
 function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): Begun {
   if (now >= task.deadlineAt) return beginSettle(failing(task, task.lastReason ?? "queue_timeout", now), now);
-  const choice = chooseRoute(routes, task, now);
+  const choice = choiceFor(task, now, routes);
   const model = choice && upstreamModel(choice.route, task.generation.model);
   if (choice === null || model === null) {
     const isTooLate = routesLeft(routes, task).length > 0;
@@ -202,15 +209,14 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   if (route.images === "inline" && task.generation.images.length > 0 && task.images === null) {
     return { task, effect: { kind: "prepare", task }, again: Math.min(now + PREPARE_MS, task.deadlineAt) };
   }
-  const here = withoutOtherPlaces(task, route.provider, now);
-  const lease = placeAt(here, route.provider)?.lease ?? null;
-  if (route.leased && lease === null && !goesWithoutPlace(here, now)) {
-    const asking = askingAt(here, route.provider);
+  const lease = placeAt(task, route.provider)?.lease ?? null;
+  if (route.leased && lease === null && !goesWithoutPlace(task, now)) {
+    const asking = askingAt(withoutIdlePlaces(task, route.provider, now), route.provider);
     const effect: Effect = { kind: "lease", provider: route.provider, model, credentials, task: asking };
     return { task: asking, effect, again: Math.min(now + LEASE_MS, task.deadlineAt) };
   }
   const quantiles = lease?.quantiles ?? null;
-  const median = quantiles?.[quantiles.length >> 1] ?? route.medianMs ?? task.medianMs;
+  const median = quantiles === null ? (route.medianMs ?? task.medianMs) : medianOf(quantiles);
   const p95 = quantiles?.at(-1);
   const number = attemptNumber(task) + 1;
   const attempt: Attempt = {
@@ -227,11 +233,25 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     outcome: "open",
   };
   const submitting: SubmittingTask = {
-    ...moved(here, "submitting", now),
-    attempts: [...forgetful(here.attempts), attempt],
+    ...moved(withoutOtherPlaces(task, route.provider, now), "submitting", now),
+    attempts: [...forgetful(task.attempts), attempt],
     repeat: null,
   };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
+}
+
+/** A place that it has comes before any that it might get, while it may be used. */
+function choiceFor(task: QueuedTask, now: number, routes: readonly Route[]): Choice | null {
+  const lease = task.places.find((place) => place.lease !== null)?.lease;
+  const there = lease
+    ? chooseRoute(
+        routes.filter(({ provider }) => provider === lease.provider),
+        task,
+        now,
+      )
+    : null;
+  const isUsable = there !== null && there.readyAt <= now && there.credentials.includes(lease?.credential ?? "");
+  return isUsable ? there : chooseRoute(routes, task, now);
 }
 
 /** On record before it is asked for; asked for again it is the same place. */
@@ -261,13 +281,16 @@ function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[])
 function beginInstead(task: RunningTask, now: number, routes: readonly Route[]): FollowUp | null {
   if (task.elsewhere === null || task.cancel !== "unasked" || now >= task.deadlineAt) return null;
   const given: QueuedTask = { ...handedOn(task, "abandoned", "timeout", now), waits: task.elsewhere };
-  const choice = chooseRoute(routes, given, now);
+  // Whether an image can still be had is found out while it is queued only: a job that is under way is not given up for that.
+  const isReady = ({ images }: Route): boolean =>
+    images === "url" || task.images !== null || task.generation.images.every(isUpload);
+  const choice = chooseRoute(routes.filter(isReady), given, now);
   if (choice === null || choice.readyAt > now) return null;
   const { route, credentials } = choice;
   const model = upstreamModel(route, task.generation.model);
   if (!route.leased || model === null) return beginSubmit(given, now, routes);
   // The look that is armed already is the next poll.
-  const asking = askingAt(withoutOtherPlaces(task, route.provider, now), route.provider);
+  const asking = askingAt(withoutIdlePlaces(task, route.provider, now), route.provider);
   return { task: asking, effect: { kind: "lease", provider: route.provider, model, credentials, task: asking }, again: null };
 }
 

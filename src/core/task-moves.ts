@@ -27,7 +27,7 @@ export function laterOf(task: Task, now: number): number {
 export function closeAttempt(
   task: Task,
   outcome: Attempt["outcome"],
-  more: Pick<Partial<Attempt>, "retryAt" | "reason" | "rewritten"> = {},
+  more: Pick<Partial<Attempt>, "retryAt" | "askedBackAt" | "reason" | "rewritten"> = {},
 ): readonly Attempt[] {
   return [...task.attempts.slice(0, -1), { ...lastAttempt(task), outcome, ...more }];
 }

@@ -110,10 +110,16 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "submitting") return task;
       if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
-        const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
-        const wait = Math.max(retryAfter(event.retryAfterMs) ?? 0, backedOff(task, failures));
+        const { provider } = lastAttempt(task);
+        const failures = task.attempts.filter((each) => each.outcome === "busy" && each.provider === provider).length + 1;
+        const asked = retryAfter(event.retryAfterMs);
+        const wait = Math.max(asked ?? 0, backedOff(task, failures));
         // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
-        const attempts = closeAttempt(task, "busy", { reason: event.reason, retryAt: now + wait });
+        const attempts = closeAttempt(task, "busy", {
+          reason: event.reason,
+          retryAt: now + wait,
+          ...(asked !== null && { askedBackAt: now + asked }),
+        });
         const places = withoutPlaces({ ...task, attempts }, event.reason, now);
         return requeued({ ...moved(task, "queued", now), ...places, attempts }, now + NEXT_ROUTE_MS, lastReasonOf(task));
       }
@@ -155,13 +161,14 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       const places = task.places.map((place) => (place.provider === provider ? { ...place, lease } : place));
       if (task.status === "queued") return withNeed({ ...task, places, leaseMisses: 0 }, lease, now);
       if (task.elsewhere === null || task.cancel !== "unasked") return { ...task, ...withoutPlaceAt(task, provider, now) };
-      // Only now that another has room for it is the job given up that was taking too long.
-      return withNeed(handedOn({ ...task, places }, "abandoned", "timeout", now), lease, now);
+      // Only now that another has room for it is the job given up that was taking too long. Who has no room is not forgotten.
+      return withNeed({ ...handedOn({ ...task, places }, "abandoned", "timeout", now), waits: task.elsewhere }, lease, now);
     }
     case "lease_refused": {
       const wait = { ...event.wait, until: Math.max(event.wait.until, now + NEXT_ROUTE_MS) };
       if (!isAsking(task, wait.provider)) return task;
-      const refused = { ...task, places: without(task.places, wait.provider) };
+      // Whoever stands in line there is to leave it, too.
+      const refused = wait.position === null ? { ...task, places: without(task.places, wait.provider) } : task;
       if (refused.status === "queued")
         return { ...refused, leaseMisses: 0, waits: [...without(refused.waits, wait.provider), wait] };
       return refused.elsewhere === null ? refused : { ...refused, elsewhere: [...without(refused.elsewhere, wait.provider), wait] };

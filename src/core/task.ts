@@ -60,8 +60,10 @@ export interface Attempt {
   readonly overdueAt: number | null;
   /** What it costs the operator, in US cents, as the operator configured it; null: not known. */
   readonly costCents: number | null;
-  /** Where the route asked to be left alone: until when. */
+  /** Where the route is to be left alone by this task: until when. */
   readonly retryAt?: number;
+  /** When the provider itself wants to be asked again, by anybody; absent: it did not say. */
+  readonly askedBackAt?: number;
   /** `unsent`: its provider has heard nothing of it. `failed`: the provider gave up. `abandoned`: we did, and what it still makes is an orphan. */
   readonly outcome: "open" | "accepted" | "busy" | "refused" | "unsent" | "unknown" | "failed" | "abandoned";
   readonly reason?: AttemptReason;
@@ -89,6 +91,8 @@ export interface Wait {
   readonly startsAt?: number | null;
   /** How much time the task must have left to be worth handing over there; absent: not known. */
   readonly neededMs?: number;
+  /** Half of its last generations there took no longer, in milliseconds; absent: not known. */
+  readonly usualMs?: number;
 }
 
 /** What a provider's health gives with a place. */
@@ -104,7 +108,7 @@ export interface Place {
   readonly provider: string;
   /** Which of the task's stays it is for: late word of one is no word of another. */
   readonly stay: number;
-  /** Null: it was asked for, and no answer was heard. It may be ours. */
+  /** Null: it was asked for, and no answer was heard, so that it may be ours; or the task stands in line for it. */
   readonly lease: Lease | null;
 }
 

@@ -2,7 +2,7 @@
 // whoever comes back after a disconnect finds the same.
 import { publicStatus, type PublicTask } from "./public-task.ts";
 import { wakeAt } from "./task-schedule.ts";
-import { isTerminal, type Task } from "./task.ts";
+import { isTerminal, type QueuedTask, type Task } from "./task.ts";
 
 /** Who has just created a task, or comes to see its end, is answered quickly. */
 const FIRST_LOOK_MS = 1_000;
@@ -57,10 +57,12 @@ const P90_TO_MEDIAN = 2;
  */
 export function progressOf(task: Task, now: number): Progress {
   const attempt = task.attempts.at(-1);
-  const { medianMs, quantiles } = attempt?.latency ?? { medianMs: task.medianMs, quantiles: null };
-  const p90Ms = Math.max(quantiles?.[P90_INDEX] ?? medianMs * P90_TO_MEDIAN, medianMs + 1);
   // A task in the queue has yet to begin, however often it was tried.
-  const begunAt = task.status === "queued" ? Math.max(task.notBefore, now) : (attempt?.startedAt ?? now);
+  const turn = task.status === "queued" ? nextTurn(task, now) : null;
+  const known = attempt?.latency ?? { medianMs: task.medianMs, quantiles: null };
+  const { medianMs, quantiles } = turn?.usualMs == null ? known : { medianMs: turn.usualMs, quantiles: null };
+  const p90Ms = Math.max(quantiles?.[P90_INDEX] ?? medianMs * P90_TO_MEDIAN, medianMs + 1);
+  const begunAt = turn?.startsAt ?? attempt?.startedAt ?? now;
   const takenMs = Math.max(now - begunAt, 0);
   const usualMs = takenMs <= medianMs ? medianMs : takenMs <= p90Ms ? p90Ms : takenMs;
   return {
@@ -68,6 +70,19 @@ export function progressOf(task: Task, now: number): Progress {
     elapsedSeconds: Math.round(Math.max(now - task.createdAt, 0) / 1000),
     estimatedSeconds: Math.round(Math.max(begunAt - task.createdAt + usualMs, 0) / 1000),
   };
+}
+
+/** Where a queued task will probably begin first: when, and how long it usually takes there, as far as that is known. */
+function nextTurn(task: QueuedTask, now: number): { readonly startsAt: number; readonly usualMs: number | null } {
+  const waits = task.waits
+    .map(({ provider, startsAt, until, usualMs = null }) => ({ provider, startsAt: startsAt ?? until, usualMs }))
+    .filter(({ startsAt }) => startsAt > now);
+  const busy = task.attempts.flatMap(({ provider, retryAt = 0 }) =>
+    retryAt > now && waits.every((wait) => wait.provider !== provider) ? [{ startsAt: retryAt, usualMs: null }] : [],
+  );
+  const [first] = [...waits, ...busy].sort((a, b) => a.startsAt + (a.usualMs ?? 0) - b.startsAt - (b.usualMs ?? 0));
+  const notBefore = Math.max(task.notBefore, now);
+  return first === undefined ? { startsAt: notBefore, usualMs: null } : { ...first, startsAt: Math.max(first.startsAt, notBefore) };
 }
 
 function percentOf(task: Task, takenMs: number, medianMs: number, p90Ms: number): number {

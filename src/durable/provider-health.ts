@@ -8,6 +8,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { phaseOf } from "../core/breaker.ts";
 import { afterStay, answer, held, HEALTH_SCHEMA, letGo, neededFor, UNKNOWN_HEALTH, type Health } from "../core/provider-health.ts";
+import { medianOf } from "../core/latency.ts";
 import { quantilesOf } from "../core/quantiles.ts";
 import { counts, leave, present, standIn, type HeldLease, type Line } from "../core/slots.ts";
 import type { HealthPort, HealthView, LeaseAsk, LeaseEnd, LeaseReply, ProviderLimits } from "../ports.ts";
@@ -38,7 +39,9 @@ export class ProviderHealth extends DurableObject<Cloudflare.Env> implements Hea
       this.#line = turn === null ? line : standIn(line, { task, tenant, since, backAt: until, goneAt });
       // One that it still had with a credential that it may not use now.
       this.#forget(ask.task);
-      const wait = { provider: this.#name, until, position: turn?.position ?? null, ...(needed > 0 && { neededMs: needed }) };
+      const quantiles = quantilesOf(this.#health.durations[ask.model] ?? []);
+      const known = { ...(needed > 0 && { neededMs: needed }), ...(quantiles !== null && { usualMs: medianOf(quantiles) }) };
+      const wait = { provider: this.#name, until, position: turn?.position ?? null, ...known };
       return { kind: "refused", wait, startsAt: turn?.startsAt ?? null };
     }
     const { lease } = answered;

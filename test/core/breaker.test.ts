@@ -116,12 +116,21 @@ describe("a half-open breaker", () => {
     const waits: number[] = [];
     let now = HALF_OPEN_AT;
     for (let probe = 0; probe < 6; probe++) {
-      breaker = afterCall(breaker, probe % 2 === 0 ? "failure" : "timeout", now, now + SECOND);
+      breaker = afterCall(breaker, "timeout", now, now + SECOND);
       if (breaker.state !== "open") throw new Error("it closed");
       waits.push((breaker.until - now - SECOND) / SECOND);
       now = breaker.until;
     }
     expect(waits).toEqual([60, 120, 240, 300, 300, 300]);
+  });
+
+  it("opens again for a probe that says it failed only when a second does: whoever succeeds takes longer to say so", () => {
+    const once = afterCall(OPEN, "failure", HALF_OPEN_AT, HALF_OPEN_AT + SECOND);
+    expect(phaseOf(once, HALF_OPEN_AT + SECOND)).toBe("half_open");
+    expect(afterCall(once, "good", HALF_OPEN_AT, HALF_OPEN_AT + 60 * SECOND)).toMatchObject({ state: "closed" });
+    const twice = afterCall(once, "failure", HALF_OPEN_AT, HALF_OPEN_AT + 2 * SECOND);
+    expect(twice).toEqual({ state: "open", until: HALF_OPEN_AT + 62 * SECOND, openings: 2 });
+    expect(afterCall(twice, "failure", HALF_OPEN_AT + 62 * SECOND, HALF_OPEN_AT + 63 * SECOND)).toMatchObject({ openings: 2 });
   });
 
   it("is told nothing by a probe that was turned away for the account's sake", () => {

@@ -136,6 +136,11 @@ describe("how long to wait", () => {
     expect(wait(4, 10, 60)).toBeLessThan(wait(9, 10, 60));
   });
 
+  it("is as short for the first three as for the first, as far as there are places that may be free at once", () => {
+    expect(wait(2, 3, 60)).toBeLessThanOrEqual((60 / 8) * 1.1);
+    expect(wait(1, 1, 60)).toBeGreaterThan(30);
+  });
+
   it("is told as the time it should take until the turn comes", () => {
     const turn = turnOf(
       aWaiter({ task: "me" }),

@@ -153,10 +153,10 @@ function expectLawful(before: Task, after: Task, now: number): void {
   const had = before.attempts.length;
   expect(after.attempts.length - had).toBeLessThanOrEqual(1);
   for (const [index, attempt] of before.attempts.entries()) {
-    const { outcome, retryAt, reason: why, rewritten, ...same } = after.attempts[index] as Attempt;
+    const { outcome, retryAt, askedBackAt, reason: why, rewritten, ...same } = after.attempts[index] as Attempt;
     const ended = outcome === "failed" || outcome === "abandoned" ? { ...attempt, outcome, reason: why } : attempt;
-    const expected = open(attempt) ? { ...attempt, outcome, retryAt, reason: why, rewritten } : ended;
-    expect({ outcome, retryAt, reason: why, rewritten, ...same }).toEqual(expected);
+    const expected = open(attempt) ? { ...attempt, outcome, retryAt, askedBackAt, reason: why, rewritten } : ended;
+    expect({ outcome, retryAt, askedBackAt, reason: why, rewritten, ...same }).toEqual(expected);
     if (ended !== attempt && !open(attempt))
       expect(attempt.outcome, "only what was accepted can fail").toBe(outcome === attempt.outcome ? outcome : "accepted");
     const rests = outcome === "busy" || why === "forbidden";

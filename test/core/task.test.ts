@@ -344,8 +344,10 @@ describe("a task being submitted", () => {
   /** How long a route that is busy is left alone. */
   function waitAfter(task: TaskOf<"submitting">, retryAfterMs: number | null): number {
     const queued = expectStatus(after(task, { ...BUSY, retryAfterMs }, T0), "queued");
-    const { retryAt = Number.NaN, ...attempt } = lastAttempt(queued);
+    const { retryAt = Number.NaN, askedBackAt, ...attempt } = lastAttempt(queued);
     expect(attempt).toEqual({ ...lastAttempt(task), outcome: "busy", reason: "rate_limited" });
+    const asked = retryAfterMs === null ? undefined : T0 + Math.min(Math.max(retryAfterMs, 0), 5 * MINUTE);
+    expect(askedBackAt, "what others are told is what the provider said").toBe(asked);
     return retryAt - T0;
   }
 
@@ -1201,13 +1203,33 @@ describe("another provider", () => {
     expect(polled(heard, OVERDUE + 15 * SECOND, leased)?.effect).toMatchObject({ kind: "lease", provider: "beta" });
   });
 
-  it("is asked for a place before any image is fetched for it", () => {
+  it("that wants images sent along takes over only where they are at hand: a link may have ended, and the job goes on", () => {
     const inline = leased.map((route) => ({ ...route, images: "inline" as const }));
-    const pictured = { ...slow, generation: aGeneration({ images: ["https://example.com/a.png"] }) };
-    const asked = polled(pictured, OVERDUE, inline);
+    const pictured = (image: string, more: Partial<TaskOf<"running">> = {}) =>
+      polled({ ...slow, generation: aGeneration({ images: [image] }), ...more }, OVERDUE, inline);
+    expect(pictured("https://example.com/a.png")).toBeNull();
+    const fetched = { images: [{ bytes: 10, mimeType: "image/png" as const }] };
+    expect(pictured("https://example.com/a.png", fetched)?.effect).toMatchObject({ kind: "lease", provider: "beta" });
+    const asked = pictured("upload:0123");
     expect(asked?.effect).toMatchObject({ kind: "lease", provider: "beta" });
     const granted = after(asked?.task as Task, { type: "leased", lease: BETA_LEASE }, OVERDUE);
     expect(followUp(granted, asked?.effect as Effect, OVERDUE, inline)?.effect.kind).toBe("prepare");
+  });
+
+  it("takes over in the place that it granted, though a better one has none", () => {
+    const gamma = aRoute({ provider: "gamma", priority: 3, leased: true });
+    const three = [...leased, gamma];
+    const wait = { provider: "beta", until: OVERDUE + MINUTE, position: 4 };
+    const asked = polled(slow, OVERDUE, three);
+    const refused = after(asked?.task as Task, { type: "lease_refused", wait }, OVERDUE);
+    const elsewhere = followUp(refused, asked?.effect as Effect, OVERDUE, three);
+    expect(elsewhere?.effect).toMatchObject({ kind: "lease", provider: "gamma" });
+    expect(elsewhere?.task.places, "and stands in line at the other").toMatchObject([{ provider: "beta" }, { provider: "gamma" }]);
+    const lease = { provider: "gamma", credential: "GAMMA_KEY", quantiles: null };
+    const granted = after(elsewhere?.task as Task, { type: "leased", lease }, OVERDUE);
+    const begun = begin(granted, OVERDUE + 2 * MINUTE, three);
+    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "gamma", credential: "GAMMA_KEY" } });
+    expect(begun.task, "it leaves that line").toMatchObject({ places: [{ provider: "gamma" }], left: [{ provider: "beta" }] });
   });
 
   it("whose place comes when the task is to be stopped does not get it", () => {
@@ -1260,6 +1282,29 @@ describe("another provider", () => {
   });
 });
 
+it("a task that is deleted tells of the place that it left, once, and is gone whether or not that is heard", () => {
+  const left = [
+    {
+      provider: "alpha",
+      stay: 1,
+      credential: "K",
+      model: "",
+      reason: null,
+      durationMs: null,
+      retryAt: null,
+      leftAt: T0,
+      tellAt: T0,
+    },
+  ];
+  const task = aTask({ status: "failed", left, expiresAt: T0 + SECOND });
+  const begun = begin(task, T0 + SECOND, []);
+  expect(begun.effect).toMatchObject({ kind: "release", left });
+  for (const heard of [[], [1]]) {
+    const told = after(task, { type: "released", heard }, T0 + SECOND);
+    expect(followUp(told, begun.effect, T0 + SECOND, [])?.effect.kind).toBe("purge");
+  }
+});
+
 describe("a place at a provider", () => {
   const leased = aRoute({ leased: true, overdueFactor: 2 });
   const quantiles = Array.from({ length: 19 }, (_, index) => (index + 1) * 10 * SECOND);
@@ -1295,7 +1340,24 @@ describe("a place at a provider", () => {
     const beta = aRoute({ provider: "beta", priority: 2, leased: true });
     const next = followUp(queued, step, T0, [leased, beta]);
     expect(next?.effect).toMatchObject({ kind: "lease", provider: "beta" });
-    expect(next?.task, "there is nothing to give back").toMatchObject({ places: [{ provider: "beta", stay: 2 }], left: [] });
+    expect(next?.task, "it goes on standing in line there").toMatchObject({
+      places: [
+        { provider: "alpha", stay: 1, lease: null },
+        { provider: "beta", stay: 2 },
+      ],
+      left: [],
+    });
+    const lease = { provider: "beta", credential: "BETA_KEY", quantiles: null };
+    const submitting = followUp(after(next?.task as Task, { type: "leased", lease }, T0), next?.effect as Effect, T0, [
+      leased,
+      beta,
+    ]);
+    expect(submitting?.effect.kind).toBe("submit");
+    expect(submitting?.task, "until it goes elsewhere").toMatchObject({ places: [{ provider: "beta" }], left: [{ stay: 1 }] });
+    const cancelled = after(next?.task as Task, EVENTS.cancel, T0);
+    expect(cancelled.left, "or ends").toMatchObject([{ provider: "alpha" }, { provider: "beta" }]);
+    const apart = after(ask.task, { type: "lease_refused", wait: { ...wait, position: null } }, T0);
+    expect(apart.places, "where there is no line, nothing is to be left").toEqual([]);
     expect(followUp(queued, step, T0, [leased])).toMatchObject({ effect: { kind: "none" }, again: T0 + MINUTE });
   });
 
@@ -1390,7 +1452,11 @@ describe("a place at a provider", () => {
     const queued = after(running, { type: "provider_failed", by: "route", reason: "upstream_rejected" }, T0 + MINUTE);
     expect(queued).toMatchObject({ places: [], left: [{ ...told, reason: "upstream_rejected", durationMs: null }] });
     const submitting = aTask({ status: "submitting", places });
-    expect(after(submitting, BUSY, T0).left).toMatchObject([{ reason: "rate_limited", retryAt: expect.any(Number) }]);
+    expect(after(submitting, BUSY, T0).left, "it did not say for how long").toMatchObject([
+      { reason: "rate_limited", retryAt: null },
+    ]);
+    const told30 = after(submitting, { ...BUSY, retryAfterMs: 30 * SECOND }, T0);
+    expect(told30.left).toMatchObject([{ reason: "rate_limited", retryAt: T0 + 30 * SECOND }]);
     expect(after(submitting, REFUSED_BY_ROUTE, T0).left, "a clear no is healthy").toMatchObject([{ reason: null }]);
     expect(after(submitting, EVENTS.submit_unknown, T0).left).toMatchObject([{ reason: "upstream_ambiguous" }]);
     const unsent = after(submitting, EVENTS.submit_unsent, T0);
