@@ -153,6 +153,9 @@ export interface VideoSource {
 /** The adapter that an attempt was made with, and its credential; undefined: the operator has taken it out of the settings. */
 export type ProviderOf = (attempt: Pick<Attempt, "provider" | "credential">) => Provider | undefined;
 
+/** Operations that no provider has, by the credential to ask with; empty: no provider of this name has a key. */
+export type ProbesOf = (provider: string) => ReadonlyMap<string, Json>;
+
 /**
  * Reads one reference image, whatever it takes, and judges it by its first bytes. `ownHost`: the gateway's own. Throws RefusedError
  * with `image_fetch_failed` or `image_invalid`; anything else thrown may pass.
@@ -538,7 +541,8 @@ export interface LeaseAsk {
 }
 
 export type LeaseReply =
-  | { readonly kind: "granted"; readonly lease: Lease }
+  /** `isProbe`: whether it is back is not known, and the task would be the one to find out. */
+  | { readonly kind: "granted"; readonly lease: Lease; readonly isProbe: boolean }
   /** No room, or not to be asked for now. `startsAt`: when its turn will be, as far as can be told; null: it cannot. */
   | { readonly kind: "refused"; readonly wait: Wait; readonly startsAt: number | null };
 

@@ -96,6 +96,7 @@ function build(env: Bindings) {
     deliver: deliverer({ send: webhookSender(judgeTenantUrl), links, clock }),
     providerOf,
     limitsOf,
+    probesOf,
     timeoutsOf,
     healthOf,
     images,

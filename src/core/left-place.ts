@@ -65,6 +65,12 @@ function withoutUnused<Asking extends QueuedTask | RunningTask>(
   return task.places.some(isUnused) ? { ...task, ...withoutSome(task, isUnused, "cancelled", now) } : task;
 }
 
+/** Whether it was asked for a place there, and nobody has answered. */
+export function isUnanswered(task: QueuedTask, provider: string): boolean {
+  const place = placeAt(task, provider);
+  return place !== null && place.lease === null && !isInLine(task, place);
+}
+
 function isInLine(task: QueuedTask | RunningTask, { provider, lease }: Place): boolean {
   const waits = task.status === "queued" ? task.waits : (task.elsewhere ?? []);
   return lease === null && waits.some((wait) => wait.provider === provider && wait.position !== null);
@@ -101,16 +107,24 @@ function endOf(task: Task, ending: AttemptReason | null, now: number): End {
   const { model, startedAt, askedBackAt = null } = attempt;
   const end = { model, durationMs: null, retryAt: askedBackAt };
   if (ending === null) {
-    const doneAt = task.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
-    const foundMs = Math.max(doneAt - startedAt, 0);
-    return { ...end, reason: null, durationMs: tookMs(attempt.latency, attempt.hinted, foundMs, task.id) };
+    const madeAt = task.timeline.findLast(({ status }) => status === "storing")?.at ?? now;
+    return { ...end, reason: null, durationMs: madeIn(task, attempt, madeAt) };
   }
   // Whoever says a clear no is well: one tenant's bad requests are not to close a provider for all.
   if (attempt.outcome === "refused") return { ...end, reason: isRouteTrouble(attempt.reason) ? attempt.reason : null };
   // What went wrong before it was called, it knows nothing of.
   if (attempt.outcome === "unsent") return { ...end, reason: "cancelled" };
   const reason = attempt.reason ?? ending;
-  return reason === "timeout" && attempt.outcome !== "failed" ? { ...end, ...waitedOut(attempt, now) } : { ...end, reason };
+  if (reason !== "timeout" || attempt.outcome === "failed") return { ...end, reason };
+  // The video was made, and not copied: that took its time here, or at a server of files.
+  const madeAt = task.timeline.find(({ status, at }) => status === "storing" && at >= startedAt)?.at;
+  return madeAt === undefined
+    ? { ...end, ...waitedOut(attempt, now) }
+    : { ...end, reason: "queue_timeout", durationMs: madeIn(task, attempt, madeAt) };
+}
+
+function madeIn({ id }: Task, { startedAt, latency, hinted }: Attempt, madeAt: number): number {
+  return tookMs(latency, hinted, Math.max(madeAt - startedAt, 0), id);
 }
 
 /**

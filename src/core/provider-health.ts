@@ -73,8 +73,8 @@ export interface PlaceEnd {
 }
 
 export type Answer =
-  | { readonly kind: "kept"; readonly lease: HeldLease }
-  | { readonly kind: "granted"; readonly lease: HeldLease }
+  /** `isProbe`: the breaker is half open, so that nobody knows whether the provider is back. */
+  | { readonly kind: "kept" | "granted"; readonly lease: HeldLease; readonly isProbe: boolean }
   /** `turn` null: it does not stand in line, because nobody gets a place there now. */
   | { readonly kind: "refused"; readonly until: number; readonly turn: Pick<LaterTurn, "position" | "startsAt"> | null };
 
@@ -115,7 +115,9 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   // It would be paid for and not be done in time: the place is for one that can be.
   if (now >= ask.deadlineAt - neededFor(ask, health)) return { kind: "refused", until: ask.deadlineAt, turn: null };
   // Asked for again for another stay or with other credentials, it has left the one it had, and the word of that was lost.
-  if (mine !== null && mine.stay === ask.stay && ask.credentials.includes(mine.credential)) return { kind: "kept", lease: mine };
+  const isProbe = health.breaker.state === "open";
+  if (mine !== null && mine.stay === ask.stay && ask.credentials.includes(mine.credential))
+    return { kind: "kept", lease: mine, isProbe };
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });
 
   if (health.isHeld) return refused(now + HOLD_LOOK_MS * (1 + jitterOf(ask.task)));
@@ -130,7 +132,7 @@ export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, lim
   if (turn.kind === "later") return { kind: "refused", until: turn.backAt, turn };
   const credential = leastUsed(good, leases) ?? "";
   const { task, stay, tenant, until } = ask;
-  return { kind: "granted", lease: { task, stay, tenant, credential, grantedAt: now, until } };
+  return { kind: "granted", lease: { task, stay, tenant, credential, grantedAt: now, until }, isProbe };
 }
 
 /** From when on a credential may serve one more task. */

@@ -1,7 +1,7 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff, jitterOf } from "./backoff.ts";
-import { dueToTell, nextTellAt, placeAt, withoutEnded, withoutIdlePlaces, withoutOtherPlaces } from "./left-place.ts";
+import { dueToTell, isUnanswered, nextTellAt, placeAt, withoutEnded, withoutIdlePlaces, withoutOtherPlaces } from "./left-place.ts";
 import { medianOf } from "./latency.ts";
 import { untoldNews, type News } from "./news.ts";
 import { isUpload } from "./reference-image.ts";
@@ -97,8 +97,10 @@ function beginStep(task: Task, now: number, routes: readonly Route[]): Begun {
     case "completed":
     case "failed":
       if (now < task.expiresAt) return waiting(task, now, task.expiresAt);
-      // What is to be gone does not wait for anybody to hear of its place, but says so once.
-      return dueToTell(task, now).length > 0 ? beginRelease(task, now, now) : beginPurge(task, now);
+      // What is to be gone does not wait until somebody hears of its places, but says so once more.
+      return task.left.length > 0
+        ? { task, effect: { kind: "release", left: task.left, task }, again: now + RELEASE_MS }
+        : beginPurge(task, now);
   }
 }
 
@@ -210,11 +212,14 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     return { task, effect: { kind: "prepare", task }, again: Math.min(now + PREPARE_MS, task.deadlineAt) };
   }
   const lease = placeAt(task, route.provider)?.lease ?? null;
-  if (route.leased && lease === null && !goesWithoutPlace(task, now)) {
+  if (route.leased && lease === null && !(goesWithoutPlace(task, now) && isUnanswered(task, route.provider))) {
     const asking = askingAt(withoutIdlePlaces(task, route.provider, now), route.provider);
     const effect: Effect = { kind: "lease", provider: route.provider, model, credentials, task: asking };
     return { task: asking, effect, again: Math.min(now + LEASE_MS, task.deadlineAt) };
   }
+  // A place or a turn elsewhere goes to whoever waits for it before this task's submit, which may take a minute.
+  const here = withoutOtherPlaces(task, route.provider, now);
+  if (here !== task) return beginRelease(here, now, now);
   const quantiles = lease?.quantiles ?? null;
   const median = quantiles === null ? (route.medianMs ?? task.medianMs) : medianOf(quantiles);
   const p95 = quantiles?.at(-1);
@@ -228,12 +233,13 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     startedAt: now,
     latency: { medianMs: median, quantiles },
     hinted: route.hinted,
+    repeatable: route.resubmits,
     overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
     costCents: route.costCents,
     outcome: "open",
   };
   const submitting: SubmittingTask = {
-    ...moved(withoutOtherPlaces(task, route.provider, now), "submitting", now),
+    ...moved(task, "submitting", now),
     attempts: [...forgetful(task.attempts), attempt],
     repeat: null,
   };
@@ -264,8 +270,10 @@ function askingAt<Asking extends QueuedTask | RunningTask>(task: Asking, provide
 /** The intent is on record and no answer is: it was lost, or we died in between, and the provider may be at work. */
 function beginAgain(task: SubmittingTask, now: number, routes: readonly Route[]): Begun {
   const attempt = lastAttempt(task);
-  const repeats = routes.some(({ provider, resubmits }) => provider === attempt.provider && resubmits);
-  if (!repeats || now >= task.deadlineAt) return beginSettle(ambiguous(task, now), now);
+  // As it was sent, and as it would be sent again: settings may have changed in between.
+  const isRepeatable =
+    attempt.repeatable === true && routes.some(({ provider, resubmits }) => provider === attempt.provider && resubmits);
+  if (!isRepeatable || now >= task.deadlineAt) return beginSettle(ambiguous(task, now), now);
   if (task.repeat !== null && now < task.repeat.notBefore)
     return waiting(task, now, Math.min(task.repeat.notBefore, task.deadlineAt));
   const again = Math.min(repeatAt(attempt.startedAt, now, RESUBMIT_CAP_MS), task.deadlineAt);

@@ -56,6 +56,8 @@ export interface Attempt {
   readonly latency: Latency;
   /** Whether the provider says when something happens, so that polls are a safety net only. */
   readonly hinted: boolean;
+  /** Whether its provider was given a reference by which a repetition is the same submit; absent: it was not. */
+  readonly repeatable?: boolean;
   /** When it counts as stuck, so that another route may be tried; null: only at the deadline. */
   readonly overdueAt: number | null;
   /** What it costs the operator, in US cents, as the operator configured it; null: not known. */

@@ -44,14 +44,14 @@ export class ProviderHealth extends DurableObject<Cloudflare.Env> implements Hea
       const wait = { provider: this.#name, until, position: turn?.position ?? null, ...known };
       return { kind: "refused", wait, startsAt: turn?.startsAt ?? null };
     }
-    const { lease } = answered;
+    const { lease, isProbe } = answered;
     if (answered.kind === "granted") {
       this.#kv.put<HeldLease>(LEASE + lease.task, lease);
       this.#leases.set(lease.task, lease);
     }
     this.#line = line;
     const quantiles = quantilesOf(this.#health.durations[ask.model] ?? []);
-    return { kind: "granted", lease: { provider: this.#name, credential: lease.credential, quantiles } };
+    return { kind: "granted", lease: { provider: this.#name, credential: lease.credential, quantiles }, isProbe };
   }
 
   async release(end: LeaseEnd): Promise<void> {

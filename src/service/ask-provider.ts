@@ -3,8 +3,8 @@ import { placeAt, placeEndsAt } from "../core/left-place.ts";
 import { isUpload, type ImageType } from "../core/reference-image.ts";
 import type { Effect } from "../core/task-machine.ts";
 import type { TaskEvent } from "../core/task-transition.ts";
-import { attemptNumber, type LeftPlace, type QueuedTask } from "../core/task.ts";
-import { RefusedError, RetryableError, type RefusedBy } from "../core/upstream-errors.ts";
+import { attemptNumber, type Lease, type LeftPlace, type QueuedTask } from "../core/task.ts";
+import { RefusedError, RetryableError, UnclearReplyError, type RefusedBy } from "../core/upstream-errors.ts";
 import type {
   CallbackUrlOf,
   FetchImage,
@@ -15,8 +15,10 @@ import type {
   Job,
   JobImage,
   PollResult,
+  ProbesOf,
   Provider,
   ProviderLimits,
+  ProviderOf,
   ProviderTimeouts,
 } from "../ports.ts";
 import { nameOf, type Performed } from "./performed.ts";
@@ -25,6 +27,8 @@ import { within } from "./within.ts";
 export interface AskingHands {
   readonly healthOf: HealthOf;
   readonly limitsOf: (provider: string) => ProviderLimits;
+  readonly providerOf: ProviderOf;
+  readonly probesOf: ProbesOf;
   readonly timeoutsOf: (provider: string) => ProviderTimeouts;
   readonly fetchImage: FetchImage;
   readonly images: ImageStore;
@@ -33,6 +37,7 @@ export interface AskingHands {
 }
 
 const LEASE_TIMEOUT_MS = 5_000;
+const KNOCK_TIMEOUT_MS = 5_000;
 const IMAGE_TIMEOUT_MS = 15_000;
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
@@ -48,13 +53,36 @@ export async function lease({ task, provider, model, credentials }: Of<"lease">,
     deadlineAt: task.deadlineAt,
     until: placeEndsAt(task),
   };
+  const acquire = async () => within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).acquire(ask, hands.limitsOf(provider)));
   try {
-    const reply = await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).acquire(ask, hands.limitsOf(provider)));
+    let reply = await acquire();
+    if (reply.kind === "granted" && reply.isProbe && !(await answers(reply.lease, hands))) {
+      // Still dead: its health is told so, and has another word for the task then.
+      const end = { credential: reply.lease.credential, model, reason: "timeout", durationMs: null, retryAt: null } as const;
+      await within(LEASE_TIMEOUT_MS, async () => hands.healthOf(provider).release({ task: ask.task, stay: ask.stay, ...end }));
+      reply = await acquire();
+    }
     return reply.kind === "granted"
       ? { event: { type: "leased", lease: reply.lease } }
       : { event: { type: "lease_refused", wait: { ...reply.wait, startsAt: reply.startsAt } }, note: "no place" };
   } catch (error) {
     return { event: { type: "lease_missed", provider }, note: nameOf(error) };
+  }
+}
+
+/**
+ * Whether anybody is there, by asking after a job that cannot exist: a task that is handed over to find out is lost where nobody is.
+ * Whatever is answered, somebody is.
+ */
+async function answers({ provider, credential }: Lease, { providerOf, probesOf }: AskingHands): Promise<boolean> {
+  const adapter = providerOf({ provider, credential });
+  const nobodys = probesOf(provider).get(credential);
+  if (adapter === undefined || nobodys === undefined) return true;
+  try {
+    await within(KNOCK_TIMEOUT_MS, async (signal) => adapter.poll(nobodys, signal));
+    return true;
+  } catch (error) {
+    return error instanceof RetryableError || error instanceof UnclearReplyError;
   }
 }
 

@@ -4,13 +4,12 @@ import type { TaskEvent } from "../core/task-transition.ts";
 import type { SettlingTask, StoringTask, Upload } from "../core/task.ts";
 import { lastAttempt, orphansOf } from "../core/task.ts";
 import { AssetGoneError, RefusedError, RetryableError, SourceError } from "../core/upstream-errors.ts";
-import type { EventsOf, LedgerOf, Provider, ProviderOf, Settlement, VideoStore } from "../ports.ts";
+import type { EventsOf, LedgerOf, Provider, Settlement, VideoStore } from "../ports.ts";
 import { cancel, giveBack, lease, poll, prepare, submit, type AskingHands } from "./ask-provider.ts";
 import { nameOf, type Performed } from "./performed.ts";
 import { within } from "./within.ts";
 
 export interface Hands extends AskingHands {
-  readonly providerOf: ProviderOf;
   readonly videos: VideoStore;
   readonly ledgerOf: LedgerOf;
   readonly eventsOf: EventsOf;

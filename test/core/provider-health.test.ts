@@ -39,13 +39,20 @@ describe("a place", () => {
     expect(told(UNKNOWN_HEALTH, { leases })).toEqual({
       kind: "granted",
       lease: { task: "task-1", stay: 1, tenant: "Tenant01", credential: "KEY_2", grantedAt: T0, until: T0 + HOUR },
+      isProbe: false,
     });
   });
 
   it("is kept by a task that has one, whatever has happened since", () => {
     const mine = aLease({ task: "task-1", grantedAt: T0 - MINUTE });
     const down = held(ended(UNKNOWN_HEALTH, { reason: "unauthorized" }));
-    expect(told(down, { leases: [mine] })).toEqual({ kind: "kept", lease: mine });
+    expect(told(down, { leases: [mine] })).toEqual({ kind: "kept", lease: mine, isProbe: false });
+  });
+
+  it("is a probe while the breaker is half open, when it is asked for again, too", () => {
+    const open = { ...UNKNOWN_HEALTH, breaker: { state: "open", until: T0, openings: 1 } } as const;
+    expect(told(open)).toMatchObject({ kind: "granted", isProbe: true });
+    expect(told(open, { leases: [aLease({ task: "task-1" })] })).toMatchObject({ kind: "kept", isProbe: true });
   });
 
   it("is another than before for a task that may not use its credential any more", () => {

@@ -1227,9 +1227,16 @@ describe("another provider", () => {
     expect(elsewhere?.task.places, "and stands in line at the other").toMatchObject([{ provider: "beta" }, { provider: "gamma" }]);
     const lease = { provider: "gamma", credential: "GAMMA_KEY", quantiles: null };
     const granted = after(elsewhere?.task as Task, { type: "leased", lease }, OVERDUE);
-    const begun = begin(granted, OVERDUE + 2 * MINUTE, three);
-    expect(begun.effect).toMatchObject({ kind: "submit", attempt: { provider: "gamma", credential: "GAMMA_KEY" } });
-    expect(begun.task, "it leaves that line").toMatchObject({ places: [{ provider: "gamma" }], left: [{ provider: "beta" }] });
+    const told = after(granted, { type: "released", heard: [1] }, OVERDUE);
+    const leaving = begin(told, OVERDUE + 2 * MINUTE, three);
+    expect(leaving).toMatchObject({ effect: { kind: "release", left: [{ provider: "beta" }] } });
+    const begun = followUp(
+      after(leaving.task, { type: "released", heard: [] }, OVERDUE + 2 * MINUTE),
+      leaving.effect,
+      OVERDUE + 2 * MINUTE,
+      three,
+    );
+    expect(begun?.effect).toMatchObject({ kind: "submit", attempt: { provider: "gamma", credential: "GAMMA_KEY" } });
   });
 
   it("whose place comes when the task is to be stopped does not get it", () => {
@@ -1296,9 +1303,10 @@ it("a task that is deleted tells of the place that it left, once, and is gone wh
       tellAt: T0,
     },
   ];
-  const task = aTask({ status: "failed", left, expiresAt: T0 + SECOND });
+  // Told at its end, and not heard: it would be told again in a while.
+  const task = aTask({ status: "failed", left: left.map((each) => ({ ...each, tellAt: T0 + MINUTE })), expiresAt: T0 + SECOND });
   const begun = begin(task, T0 + SECOND, []);
-  expect(begun.effect).toMatchObject({ kind: "release", left });
+  expect(begun.effect).toMatchObject({ kind: "release", left: [{ stay: 1 }] });
   for (const heard of [[], [1]]) {
     const told = after(task, { type: "released", heard }, T0 + SECOND);
     expect(followUp(told, begun.effect, T0 + SECOND, [])?.effect.kind).toBe("purge");
@@ -1348,12 +1356,18 @@ describe("a place at a provider", () => {
       left: [],
     });
     const lease = { provider: "beta", credential: "BETA_KEY", quantiles: null };
-    const submitting = followUp(after(next?.task as Task, { type: "leased", lease }, T0), next?.effect as Effect, T0, [
-      leased,
-      beta,
-    ]);
-    expect(submitting?.effect.kind).toBe("submit");
-    expect(submitting?.task, "until it goes elsewhere").toMatchObject({ places: [{ provider: "beta" }], left: [{ stay: 1 }] });
+    const leaving = followUp(after(next?.task as Task, { type: "leased", lease }, T0), next?.effect as Effect, T0, [leased, beta]);
+    expect(leaving, "until it goes elsewhere: before the submit, which may take long").toMatchObject({
+      effect: { kind: "release", left: [{ provider: "alpha", stay: 1 }] },
+      task: { status: "queued", places: [{ provider: "beta" }] },
+    });
+    for (const heard of [[1], []]) {
+      const told = after(leaving?.task as Task, { type: "released", heard }, T0);
+      expect(followUp(told, leaving?.effect as Effect, T0, [leased, beta])?.effect, "heard or not").toMatchObject({
+        kind: "submit",
+        attempt: { provider: "beta" },
+      });
+    }
     const cancelled = after(next?.task as Task, EVENTS.cancel, T0);
     expect(cancelled.left, "or ends").toMatchObject([{ provider: "alpha" }, { provider: "beta" }]);
     const apart = after(ask.task, { type: "lease_refused", wait: { ...wait, position: null } }, T0);
@@ -1382,6 +1396,19 @@ describe("a place at a provider", () => {
     expect(begin(queued, DEADLINE - 10 * MINUTE, both)).toMatchObject({ effect: { kind: "none" }, again: fast.until });
     expect(begin(queued, fast.until, both).effect).toMatchObject({ kind: "lease", provider: "beta" });
     expectFailing(begin(queued, DEADLINE - 2 * MINUTE, both).task, "queue_timeout");
+  });
+
+  it("says nothing against a provider whose video was made and could not be copied", () => {
+    const attempts = [anAttempt({ latency: { medianMs: 30 * SECOND, quantiles: null } })];
+    const timeline = [
+      { at: T0, status: "queued" as const },
+      { at: T0 + MINUTE, status: "storing" as const },
+    ];
+    const storing = aTask({ status: "storing", attempts, places: [aPlace()], timeline });
+    const ended = begin(storing, DEADLINE + 8 * MINUTE, ROUTES).task;
+    expectFailing(ended, "timeout");
+    expect(ended.left).toMatchObject([{ reason: "queue_timeout", durationMs: expect.any(Number) }]);
+    expect(ended.left[0]?.durationMs).toBeLessThanOrEqual(MINUTE);
   });
 
   it("that is had is not used when it is too late", () => {
@@ -1531,9 +1558,19 @@ describe("a place at a provider", () => {
       expect(after(after(ask.task, missed, T0), { type: "lease_refused", wait }, T0)).toMatchObject({ leaseMisses: 0 });
     });
 
+    it("keeps no other provider's places, holds and breakers from being asked", () => {
+      const beta = aRoute({ provider: "beta", leased: true });
+      const task = aTask({ stays: 1, places: [aPlace({ lease: null })], leaseMisses: 5 });
+      expect(begin(task, T0, [beta]).effect, "what was asked for is given back first").toMatchObject({ kind: "lease" });
+      const waits = [{ provider: "beta", until: T0, position: 5 }];
+      const inLine = aTask({ stays: 1, places: [aPlace({ provider: "beta", lease: null })], waits, leaseMisses: 5 });
+      expect(begin(inLine, T0, [beta]).effect).toMatchObject({ kind: "lease", provider: "beta" });
+    });
+
     it("has tasks go on with any of the keys, not all with the first", () => {
       const used = Array.from({ length: 50 }, (_, index) => {
-        const { effect } = begin(aTask({ id: `veo3:1-${index}`, leaseMisses: 5 }), T0, [several]);
+        const unanswered = { stays: 1, places: [aPlace({ lease: null })], leaseMisses: 5 };
+        const { effect } = begin(aTask({ id: `veo3:1-${index}`, ...unanswered }), T0, [several]);
         return effect.kind === "submit" ? effect.attempt.credential : null;
       });
       expect(new Set(used)).toEqual(new Set(keys));
@@ -1606,7 +1643,15 @@ describe("a place at a provider", () => {
 
 describe("a submit of unknown outcome to a provider that knows a repetition", () => {
   const routes = [aRoute({ resubmits: true })];
-  const submitting = aTask({ status: "submitting" });
+  const submitting = aTask({ status: "submitting", attempts: [anAttempt({ outcome: "open", repeatable: true })] });
+
+  it("is repeatable as it was sent, whatever the settings say by now", () => {
+    expect(begin(aTask(), T0, routes).effect).toMatchObject({ attempt: { repeatable: true } });
+    expect(begin(aTask(), T0, ROUTES).effect).toMatchObject({ attempt: { repeatable: false } });
+    const before = aTask({ status: "submitting", attempts: [anAttempt({ outcome: "open", repeatable: false })] });
+    expectFailing(begin(before, T0 + MINUTE, routes).task, "upstream_ambiguous");
+    expectFailing(begin(submitting, T0 + MINUTE, ROUTES).task, "upstream_ambiguous");
+  });
 
   it("is repeated as the same attempt, ever more seldom, up to the deadline", () => {
     const unknown = after(submitting, { type: "submit_unknown", repeatable: true }, T0 + SECOND);
@@ -1632,7 +1677,7 @@ describe("a submit of unknown outcome to a provider that knows a repetition", ()
   it("is over with a yes", () => {
     const running = expectStatus(after(repeated, EVENTS.submitted, T0 + MINUTE), "running");
     expect(running).not.toHaveProperty("repeat");
-    expect(running.attempts).toEqual([anAttempt()]);
+    expect(running.attempts).toEqual([anAttempt({ repeatable: true })]);
   });
 
   it("is not over with a 'not now' to the repetition: it is repeated as the same one, when the provider says", () => {
@@ -1659,7 +1704,7 @@ describe("a submit of unknown outcome to a provider that knows a repetition", ()
   it.each(["route", "task"] as const)("stays unknown after any other no to the repetition, by %s: nobody else is asked", (by) => {
     const refusal: TaskEvent = { type: "submit_refused", by, reason: "upstream_rejected" };
     const settling = expectFailing(after(repeated, refusal, T0 + MINUTE), "upstream_ambiguous");
-    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown" })]);
+    expect(settling.attempts).toEqual([anAttempt({ outcome: "unknown", repeatable: true })]);
     expect(lastOrphan(settling)).toEqual(settling.attempts[0]);
   });
 });

@@ -248,3 +248,21 @@ it("create answers before any of that", async () => {
   vi.spyOn(ProviderHealth.prototype, "acquire").mockRejectedValue(new Error("overloaded"));
   expect((await create(owner.key, { model: "veo3", prompt: "a lake" })).status).toBe(200);
 });
+
+it("is waited for in line only by those who want it still: who is cancelled has left, and the next one's turn is at once", async () => {
+  const first = await aTaskAt();
+  await wake(first.owner, first.id);
+  const [second, third] = [await createdId(first.owner.key), await createdId(first.owner.key)];
+  for (const id of [second, third]) {
+    await wake(first.owner, id);
+    expect(await readTask(first.owner, id)).toMatchObject({ status: "queued", waits: [{ position: expect.any(Number) }] });
+  }
+  expect(await wire(env).healthOf(PROVIDER).view()).toMatchObject({ leases: 1, waiting: 2 });
+  expect((await cancel(first.owner, second)).status).toBe(200);
+  await wake(first.owner, second);
+  expect(await wire(env).healthOf(PROVIDER).view()).toMatchObject({ leases: 1, waiting: 1 });
+  await driveToEnd(first.owner, first.id);
+  // The first of these may be due for its news only.
+  for (let wakes = 0; wakes < 2; wakes++) await wakeInTime(first.owner, third);
+  expect(await readTask(first.owner, third)).toMatchObject({ status: "running" });
+});

@@ -82,6 +82,7 @@ describe("a place", () => {
     expect(await acquire("task-1", upTo(1))).toEqual({
       kind: "granted",
       lease: { provider: PROVIDER, credential: "KEY_1", quantiles: null },
+      isProbe: false,
     });
     expect(await acquire("task-2", upTo(1))).toEqual({
       kind: "refused",

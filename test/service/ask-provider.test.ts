@@ -1,6 +1,6 @@
 // How long a provider may be silent, and what that means for a task; what becomes of its place, and of its images.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { RefusedError } from "../../src/core/upstream-errors.ts";
+import { RefusedError, RetryableError, UnclearReplyError } from "../../src/core/upstream-errors.ts";
 import type { HealthPort, ImageFile, ImageStore, LeaseAsk, LeaseEnd, LeaseReply, Provider } from "../../src/ports.ts";
 import { cancel, giveBack, lease, poll, prepare, submit, type AskingHands } from "../../src/service/ask-provider.ts";
 import { aGeneration, anAttempt, aPlace, aTask, MINUTE, T0 } from "../support/builders.ts";
@@ -67,7 +67,7 @@ describe("a place", () => {
     const asked: unknown[] = [];
     const grant = async (...given: [LeaseAsk, unknown]): Promise<LeaseReply> => (
       asked.push(...given),
-      { kind: "granted", lease: granted }
+      { kind: "granted", lease: granted, isProbe: false }
     );
     expect(await lease(wish, ask(grant))).toEqual({ event: { type: "leased", lease: granted } });
     expect(asked).toEqual([
@@ -83,6 +83,48 @@ describe("a place", () => {
       },
       { concurrency: 1, perMinute: null },
     ]);
+  });
+
+  describe("that is a probe", () => {
+    const granted = { provider: "alpha", credential: "KEY_1", quantiles: null };
+    const wait = { provider: "alpha", until: T0 + MINUTE, position: null };
+    /** Half open, until it is told that nobody is there. */
+    const halfOpen = (nobodys: Provider["poll"]) => {
+      const ends: LeaseEnd[] = [];
+      const health = {
+        acquire: async (): Promise<LeaseReply> =>
+          ends.length === 0 ? { kind: "granted", lease: granted, isProbe: true } : { kind: "refused", wait, startsAt: null },
+        release: async (end: LeaseEnd) => void ends.push(end),
+      };
+      const asked = {
+        healthOf: () => health,
+        limitsOf: () => ({ concurrency: 1, perMinute: null }),
+        providerOf: () => ({ ...provider, poll: nobodys }),
+        probesOf: () => new Map([["KEY_1", { id: "nobody's" }]]),
+      } as unknown as AskingHands;
+      return { asked, ends };
+    };
+
+    it.each([
+      ["does not know the job", async () => ({ status: "missing" }) as const],
+      ["is busy", async () => Promise.reject(new RetryableError("rate_limited"))],
+      ["says anything at all", async () => Promise.reject(new UnclearReplyError("poll answered 502"))],
+    ])("is taken where somebody is there, who %s", async (_, nobodys) => {
+      const { asked, ends } = halfOpen(nobodys);
+      expect(await lease(wish, asked)).toEqual({ event: { type: "leased", lease: granted } });
+      expect(ends).toEqual([]);
+    });
+
+    it.each([
+      ["no connection", async () => Promise.reject(new Error("refused"))],
+      ["no answer", silent],
+    ])("is given back where there is %s, so that no task is lost to find out", async (_, nobodys) => {
+      const { asked, ends } = halfOpen(nobodys);
+      const leased = lease(wish, asked);
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(await leased).toMatchObject({ event: { type: "lease_refused", wait: { until: T0 + MINUTE } } });
+      expect(ends).toMatchObject([{ task: task.id, stay: 3, credential: "KEY_1", reason: "timeout" }]);
+    });
   });
 
   it("that is refused comes with the time of its turn", async () => {

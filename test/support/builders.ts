@@ -63,6 +63,7 @@ export function anAttempt(given: Partial<Attempt> = {}): Attempt {
     startedAt: T0,
     latency: { medianMs: MINUTE, quantiles: null },
     hinted: false,
+    repeatable: false,
     overdueAt: null,
     costCents: null,
     outcome: "accepted",

@@ -1,7 +1,7 @@
 // Whether a provider answers and takes each of its keys, found out by what costs nothing: asking after a job that cannot exist.
 import type { Json } from "../../core/json.ts";
 import { RetryableError, UnclearReplyError, type RetryableCode } from "../../core/upstream-errors.ts";
-import type { Clock, Provider, ProviderOf } from "../../ports.ts";
+import type { Clock, Provider, ProviderOf, ProbesOf } from "../../ports.ts";
 import { within } from "../within.ts";
 
 /** `rate_limited`: accepted, and busy. `unavailable`: no answer, or an outage. `unclear`: an answer that is not of its wire. */
@@ -13,9 +13,6 @@ export interface KeyCheck {
   readonly verdict: KeyVerdict;
   readonly ms: number;
 }
-
-/** Operations that no provider has, by the credential to ask with; empty: no provider of this name has a key. */
-export type ProbesOf = (provider: string) => ReadonlyMap<string, Json>;
 
 export interface CheckHands {
   readonly providerOf: ProviderOf;
