@@ -2,6 +2,7 @@
 // lost in any step. What the providers have really done is kept beside what the task knows of it, and the two are compared.
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { neededMs } from "../../src/core/latency.ts";
 import { NEWS_TYPES } from "../../src/core/news.ts";
 import type { Route } from "../../src/core/routing.ts";
 import { begin, followUp, type Effect } from "../../src/core/task-machine.ts";
@@ -13,6 +14,7 @@ import {
   orphansOf,
   startTask,
   type Attempt,
+  type LeftPlace,
   type SettlingTask,
   type Task,
 } from "../../src/core/task.ts";
@@ -21,8 +23,8 @@ import { anUpload, aRoute, aSpec, aVideo, MINUTE, SECOND, T0 } from "../support/
 /** One that gives up what is overdue; one that honours a reference; a plain one. */
 const ROUTES: readonly Route[] = [
   aRoute({ provider: "hasty", leased: true, overdueFactor: 1 }),
-  aRoute({ provider: "exact", priority: 2, resubmits: true }),
-  aRoute({ provider: "plain", priority: 3 }),
+  aRoute({ provider: "exact", priority: 2, leased: true, resubmits: true }),
+  aRoute({ provider: "plain", priority: 3, leased: true }),
 ];
 const NAMES = ROUTES.map(({ provider }) => provider);
 const QUANTILES = Array.from({ length: 19 }, (_, index) => (index + 1) * 5 * SECOND);
@@ -80,6 +82,8 @@ class Outside {
   readonly creates = new Map<string, number>();
   readonly resolved: ("charge" | "release")[] = [];
   readonly orphans = new Set<string>();
+  /** Where the task has a place, or a turn in line, as far as providers' health knows. */
+  readonly stays = new Map<string, number>();
   delivered: string | null = null;
   deaths = 0;
 
@@ -107,11 +111,22 @@ function perform(
   turn: Turn,
 ): TaskEvent {
   switch (effect.kind) {
-    case "lease":
-      return {
-        type: "leased",
-        lease: { provider: effect.provider, credential: effect.credentials[0] ?? "", quantiles: QUANTILES },
-      };
+    case "lease": {
+      const { provider } = effect;
+      if (turn.says === "no") return { type: "lease_missed", provider };
+      const { createdAt, deadlineAt } = effect.task;
+      const neededFrom = deadlineAt - neededMs(QUANTILES, { createdAt, deadlineAt });
+      if (now + turn.takesMs >= neededFrom) {
+        outside.stays.delete(provider);
+        return { type: "lease_refused", wait: { provider, until: deadlineAt, position: null } };
+      }
+      const isInLine = turn.wasHeard;
+      if (turn.says !== "busy" || isInLine) outside.stays.set(provider, effect.task.stays);
+      else outside.stays.delete(provider);
+      const wait = { provider, until: now + 20 * SECOND, position: isInLine ? 2 : null };
+      if (turn.says === "busy") return { type: "lease_refused", wait };
+      return { type: "leased", lease: { provider, credential: effect.credentials[0] ?? "", quantiles: QUANTILES } };
+    }
     case "submit": {
       const { provider } = effect.attempt;
       const repeatable = ROUTES.some((route) => route.provider === provider && route.resubmits);
@@ -153,12 +168,18 @@ function perform(
     }
     case "settle":
       settle(effect.task, outside);
-      return { type: "settled", heard: effect.task.left.map(({ stay }) => stay) };
+      return { type: "settled", heard: told(effect.task.left, outside) };
     case "release":
-      return { type: "released", heard: effect.left.map(({ stay }) => stay) };
+      return { type: "released", heard: told(effect.left, outside) };
     case "announce":
       return { type: "announced", types: NEWS_TYPES };
   }
+}
+
+/** As providers' health hears it. */
+function told(left: readonly LeftPlace[], { stays }: Outside): number[] {
+  for (const { provider } of left) stays.delete(provider);
+  return left.map(({ stay }) => stay);
 }
 
 /** As the ledger does it: the first word counts, and a second of another kind would be a bug of ours. */
@@ -173,6 +194,8 @@ function live(outside: Outside, turns: readonly Turn[], deadlineMs: number): { t
   let now = T0;
   let alarm = wakeAt(task, now);
   let wakes = 0;
+  /** A job was given up for a place that another provider has granted. */
+  let isTakenOver = false;
   while (!isTerminal(task)) {
     if (wakes > MOST_WAKES) throw new Error(`still ${task.status} after ${wakes} wakes`);
     const waking = turns[wakes % turns.length] as Turn;
@@ -186,6 +209,8 @@ function live(outside: Outside, turns: readonly Turn[], deadlineMs: number): { t
     for (let effect: Effect | null = begun.effect; effect !== null;) {
       if (effect.kind === "none") break;
       if (effect.kind === "purge" || effect.kind === "cancel" || effect.kind === "prepare") throw new Error(effect.kind);
+      if (effect.kind === "submit") isTakenOver = false;
+      expect(isTakenOver && effect.kind === "lease", "a place that a job was given up for is used").toBe(false);
       const lost = isCalm ? "never" : waking.lost;
       if (lost === "before") break;
       const event = perform(effect, outside, now, waking);
@@ -193,6 +218,7 @@ function live(outside: Outside, turns: readonly Turn[], deadlineMs: number): { t
       if (lost === "after") break;
       const next = transition(task, event, now);
       if (next === null) throw new Error("gone before its end");
+      isTakenOver ||= task.status === "running" && next.status === "queued" && event.type === "leased";
       if (next !== task && event.type !== "part_stored") alarm = wakeAt(next, now);
       task = next;
       const following = followUp(task, effect, now, ROUTES);
@@ -217,6 +243,7 @@ it("whichever providers die, and whenever, a task ends in time, is resolved once
         const outside = new Outside(new Map(NAMES.map((name, index) => [name, lives[index] ?? []])));
         const { task, endedAt } = live(outside, turns, deadlineMs);
         expect(endedAt - task.deadlineAt, "ends in time").toBeLessThan(LATE_MS);
+        expect([...outside.stays.keys()], "nobody keeps a place or a turn for it").toEqual([]);
 
         const [first = "none", ...more] = outside.resolved;
         expect(first).toBe(task.status === "completed" ? "charge" : "release");
