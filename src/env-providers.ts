@@ -10,6 +10,9 @@ const NEEDS_BASE: readonly ProviderKind[] = ["seed-style", "openai-style"];
 /** Closed since September 2026; the wire lives on at others. */
 const CLOSED_HOSTS = ["api.openai.com"];
 
+/** fal's addresses have no version; the other wires write it themselves, behind the base. */
+const WRITES_NO_VERSION: readonly ProviderKind[] = ["fal"];
+
 /** These take a service account's JSON in place of a key. */
 const OF_GOOGLE: readonly ProviderKind[] = ["gemini", "veo"];
 const serviceAccount = z.looseObject({
@@ -124,6 +127,8 @@ export function resolveProviders(
     if (base_url !== undefined && CLOSED_HOSTS.includes(new URL(base_url).hostname)) {
       problems.push(`${at}.base_url: OpenAI closed its Videos API in September 2026; name another server that speaks it`);
     }
+    const version = base_url === undefined || WRITES_NO_VERSION.includes(rest.kind) ? null : versionAtEnd(base_url);
+    if (version !== null) problems.push(`${at}.base_url: leave ${version} out at its end; ${rest.kind} adds the version itself`);
     const callbackSecrets = [callback_secret].flat().map((name) => {
       const why = callbackProblem(rest.kind, name, secret(name));
       if (why !== null) problems.push(`${at}.callback_secret: ${why}`);
@@ -155,6 +160,11 @@ function isReadable(credential: string, local: boolean): boolean {
   } catch {
     return false;
   }
+}
+
+/** As `/v1`; null: it ends in none. */
+function versionAtEnd(base: string): string | null {
+  return /\/v\d+(?:beta\d*)?(?=\/*$)/i.exec(new URL(base).pathname)?.[0] ?? null;
 }
 
 function isAllowedBase(base: string, local: boolean): boolean {

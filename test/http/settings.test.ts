@@ -234,6 +234,29 @@ describe("a good setting", () => {
     expect(problemsOf(closed).join()).toContain("closed");
   });
 
+  it.each([
+    ["seed-style", "/v1", "/v1"],
+    ["seed-style", "/api/v1/", "/v1"],
+    ["openai-style", "/V1//", "/V1"],
+    ["replicate", "/v1", "/v1"],
+    ["openrouter", "/api/v1", "/v1"],
+    ["gemini", "/v1beta", "/v1beta"],
+    ["veo", "/v1", "/v1"],
+  ])("asks for %s's address without the version at its end, which the wire adds: %s", (kind, path, version) => {
+    expect(problemsOf(providers({ kind, base_url: `https://up.example${path}` }))).toEqual([
+      `PROVIDERS.0.base_url: leave ${version} out at its end; ${kind} adds the version itself`,
+    ]);
+  });
+
+  it.each([
+    ["seed-style", "/v1/videos"],
+    ["seed-style", "/apiv1"],
+    ["openrouter", "/api"],
+    ["fal", "/v1"],
+  ])("takes an address of %s that ends in no version of its wire's: %s", (kind, path) => {
+    expect(problemsOf(providers({ kind, base_url: `https://up.example${path}` }))).toEqual([]);
+  });
+
   it.each(["http://127.0.0.1:9100", "http://localhost:9100", "http://[::1]:9100"])(
     "%s is a provider's address in local runs only",
     (base_url) => {
