@@ -114,6 +114,7 @@ export interface Task {
     readonly model: string;
     readonly started_at: number;
     readonly outcome: string | null;
+    readonly reason: string | null;
   }[];
   readonly hold: string | null;
   readonly failure: string | null;
