@@ -1,7 +1,7 @@
 // Bindings and settings, as wrangler.toml and the operator give them. Parsed once an isolate; what is wrong is said by name, at once.
 import { z } from "zod";
 import { parseApiKey } from "./core/api-key.ts";
-import { providersSetting, resolveProviders } from "./env-providers.ts";
+import { namedSetting, onlyNames, providersSetting, resolveProviders } from "./env-providers.ts";
 import { MODEL_NAMES, type ModelOverrides } from "./core/models.ts";
 import type { Limits } from "./core/quota.ts";
 import type { LinkKeys } from "./core/signing.ts";
@@ -43,16 +43,18 @@ export type Settings = ReturnType<typeof parseSettings>;
 /** Throws SettingsError. */
 export function parseSettings(env: object) {
   const raw = settingsSchema.safeParse(env);
-  if (!raw.success)
-    throw new SettingsError(raw.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("\n"));
-  const { data } = raw;
-  const local = data.ENVIRONMENT === "local";
-  const problems: string[] = [];
-  const secret = (name: string): string => {
+  const listed = providersSchema.safeParse(env);
+  const problems = [raw, listed].flatMap(({ error }) =>
+    (error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`),
+  );
+  const text = (name: string): string => {
     const value: unknown = (env as Record<string, unknown>)[name];
     return typeof value === "string" ? value : "";
   };
-  const providers = resolveProviders(data.PROVIDERS, secret, local, problems);
+  const local = text("ENVIRONMENT") === "local";
+  const providers = resolveProviders(listed.data?.PROVIDERS ?? [], text, local, problems);
+  if (!raw.success) throw new SettingsError(problems.join("\n"));
+  const { data } = raw;
   const s3 = allOrNone(
     {
       S3_ENDPOINT: data.S3_ENDPOINT,
@@ -99,15 +101,14 @@ const DEMO_LIMITS: Limits = {
   retentionDays: 7,
 };
 
-const plan = z
-  .strictObject({
-    credits: z.int().min(0),
-    requests_per_minute: z.int().min(1),
-    live_tasks: z.int().min(1),
-    models: z.array(z.enum(MODEL_NAMES)).nullable(),
-    retention_days: z.int().min(1).max(365),
-    route_choice: z.boolean(),
-  })
+const plan = namedSetting({
+  credits: z.int().min(0),
+  requests_per_minute: z.int().min(1),
+  live_tasks: z.int().min(1),
+  models: z.array(z.enum(MODEL_NAMES)).nullable(),
+  retention_days: z.int().min(1).max(365),
+  route_choice: z.boolean(),
+})
   .partial()
   .transform((given): Limits => ({
     creditsPerPeriod: given.credits ?? DEMO_LIMITS.creditsPerPeriod,
@@ -121,7 +122,7 @@ const plan = z
 const modelOverrides = z
   .partialRecord(
     z.enum(MODEL_NAMES),
-    z.strictObject({
+    namedSetting({
       credits: z.int().min(1).optional(),
       upsample_credits: z.int().min(0).optional(),
       deadline_minutes: z
@@ -131,6 +132,7 @@ const modelOverrides = z
         .optional(),
       median_seconds: z.number().min(1).optional(),
     }),
+    onlyNames(MODEL_NAMES),
   )
   .transform((overrides) => {
     const entries = Object.entries(overrides).map(([name, given]) => {
@@ -184,7 +186,6 @@ const settingsSchema = z.object({
   LINK_TTL_SECONDS: integer(60, 7 * 86_400, 3_600),
   MAX_VIDEO_BYTES: integer(1, 5 * 2 ** 30, 2 * 2 ** 30),
   MODELS: json(modelOverrides, "{}"),
-  PROVIDERS: json(providersSetting, "[]"),
   ENHANCER_BASE_URL: z.url().optional(),
   ENHANCER_MODEL: z.string().min(1).optional(),
   ENHANCER_API_KEY: z.string().min(1).optional(),
@@ -207,6 +208,8 @@ const settingsSchema = z.object({
     .refine((keys) => keys.every((key) => parseApiKey(key) !== null), "holds something that is not an API key"),
   DEMO_PLAN: json(plan, "{}"),
 });
+
+const providersSchema = z.object({ PROVIDERS: json(providersSetting, "[]") });
 
 /** Settings that only make sense together; null where none is set. */
 function allOrNone<Name extends string>(group: Record<Name, string | undefined>, problems: string[]): Record<Name, string> | null {

@@ -110,19 +110,10 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
     },
     limitsOf,
     timeoutsOf(provider) {
-      const { timeouts = DEFAULT_TIMEOUTS } = settings.find(({ name }) => name === provider) ?? {};
-      return { submitMs: timeouts.submit_seconds * 1000, pollMs: timeouts.poll_seconds * 1000 };
+      return toTimeouts(settings.find(({ name }) => name === provider)?.timeouts ?? DEFAULT_TIMEOUTS);
     },
-    entries: built.flatMap(({ each: { name, kind, priority, models, region = null }, adapters }) =>
-      [...adapters.values()].slice(0, 1).map((adapter) => ({
-        name,
-        kind,
-        priority,
-        models: models === undefined ? null : Object.keys(models),
-        region,
-        limits: limitsOf(name),
-        traits: shownTraits(adapter),
-      })),
+    entries: built.flatMap(({ each, adapters }) =>
+      [...adapters.values()].slice(0, 1).map((adapter) => entryOf(each, adapter, limitsOf(each.name))),
     ),
     probesOf(provider) {
       const { kind, region = null, credentials = [] } = settings.find(({ name }) => name === provider) ?? {};
@@ -131,14 +122,43 @@ export function providerTable(settings: readonly ProviderSettings[], local: bool
   };
 }
 
+function toTimeouts({ submit_seconds, poll_seconds }: ProviderSettings["timeouts"]): ProviderTimeouts {
+  return { submitMs: submit_seconds * 1000, pollMs: poll_seconds * 1000 };
+}
+
+function entryOf(settings: ProviderSettings, adapter: Provider, limits: ProviderLimits): ProviderEntry {
+  const { name, kind, priority, weight, tags, models, region = null, credentials, median_seconds: seconds } = settings;
+  return {
+    name,
+    kind,
+    host: new URL(baseOf(settings, credentials[0]?.value ?? "")).host,
+    priority,
+    weight,
+    tags,
+    models: models === undefined ? null : Object.keys(models),
+    region,
+    credentials: credentials.map((each) => each.name),
+    limits,
+    timeouts: toTimeouts(settings.timeouts),
+    medianMs: seconds === undefined ? null : seconds * 1000,
+    overdueFactor: settings.overdue_factor ?? null,
+    costCents: settings.cost_cents ?? null,
+    traits: shownTraits(adapter),
+  };
+}
+
+function baseOf({ kind, base_url: named, region }: ProviderSettings, credential: string): string {
+  return named ?? WIRES[kind].baseUrl?.(credential, region ?? null) ?? "";
+}
+
 function adaptersOf(settings: ProviderSettings, local: boolean): ReadonlyMap<string, Provider> {
-  const { make, baseUrl } = WIRES[settings.kind];
+  const { make } = WIRES[settings.kind];
   const region = settings.region ?? null;
   return new Map(
     settings.credentials.map(({ name, value }) => [
       name,
       make({
-        baseUrl: settings.base_url ?? baseUrl?.(value, region) ?? "",
+        baseUrl: baseOf(settings, value),
         credential: value,
         resultHosts: settings.result_hosts ?? null,
         allowLoopback: local,

@@ -183,7 +183,6 @@ function build(env: Bindings) {
         objects,
         registry,
         clock,
-        providers: settings.providers.length,
         linkKeys: settings.linkKeys.length,
         taskIdSecrets: settings.taskIdSecrets.length,
         hasPublicUrl: settings.publicUrl !== null,

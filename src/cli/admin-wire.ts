@@ -114,6 +114,7 @@ export interface Task {
     readonly model: string;
     readonly started_at: number;
     readonly outcome: string | null;
+    readonly reason: string | null;
   }[];
   readonly hold: string | null;
   readonly failure: string | null;
@@ -130,11 +131,19 @@ export interface Model {
 export interface Provider {
   readonly name: string;
   readonly kind: string;
+  readonly host: string;
   readonly priority: number;
+  readonly weight: number;
+  readonly tags: readonly string[];
   readonly models: readonly string[] | null;
   readonly region: string | null;
   readonly concurrency: number | null;
   readonly requests_per_minute: number | null;
+  readonly timeouts: { readonly submit_seconds: number; readonly poll_seconds: number };
+  readonly median_seconds: number | null;
+  readonly overdue_factor: number | null;
+  /** US cents a video; null: not known. */
+  readonly cost_cents: number | null;
   readonly traits: ProviderTraits;
   /** Null: it could not be told. */
   readonly health: ProviderHealth | null;

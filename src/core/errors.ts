@@ -22,6 +22,8 @@ export type Refusal =
   | { kind: "limit_reached"; what: string; max: number }
   | { kind: "retention_not_allowed"; max: number }
   | { kind: "route_not_allowed" }
+  /** `tags`: those that would do for this request. */
+  | { kind: "route_not_there"; tags: readonly string[] }
   | { kind: "insufficient_quota"; needed: number; available: number }
   | { kind: "key_budget_exceeded"; needed: number; available: number }
   | { kind: "max_cost_exceeded"; cost: number; maxCost: number }

@@ -96,10 +96,15 @@ function tooLateAt({ provider }: Route, { waits, deadlineAt }: Routed): number {
 }
 
 /** Whether the task's tenant lets it go there. */
-function isWanted({ provider, tags }: Route, { route: { fallback, only }, attempts }: Routed): boolean {
+function isWanted(route: Route, { route: { fallback, only }, attempts }: Routed): boolean {
   const first = attempts[0];
-  const stays = fallback || first === undefined || first.provider === provider;
-  return stays && (only === null || tags.some((tag) => only.includes(tag)));
+  const stays = fallback || first === undefined || first.provider === route.provider;
+  return stays && isTagged(route, only);
+}
+
+/** The simulated provider stands for whichever one is wanted. */
+export function isTagged({ mode, tags }: Pick<Route, "mode" | "tags">, only: readonly string[] | null): boolean {
+  return only === null || mode === "test" || tags.some((tag) => only.includes(tag));
 }
 
 /** A route that gave the task up, or was given up, has had its chance. */

@@ -1,3 +1,9 @@
+/** A sentence to go on with, for a word that is none of `names`. They are in lower case, and capitals are the commonest slip. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const meant = nearest(word.toLowerCase(), names);
+  return meant === null ? "" : ` Did you mean ${meant}?`;
+}
+
 /** The one of `names` that was probably meant, or null where none is near: at most a third of its letters may be wrong. */
 export function nearest(word: string, names: readonly string[]): string | null {
   const [best] = names

@@ -41,11 +41,21 @@ const provider = z
   .strictObject({
     name: z.string(),
     kind: z.string(),
+    host: z.string(),
     priority: z.int(),
+    weight: z.number(),
+    tags: z.array(z.string()),
     models: z.array(z.string()).nullable(),
     region: z.string().nullable(),
     concurrency: z.int().nullable(),
     requests_per_minute: z.int().nullable(),
+    timeouts: z.strictObject({ submit_seconds: z.number(), poll_seconds: z.number() }),
+    /** Null: as it is learned. */
+    median_seconds: z.number().nullable(),
+    /** Null: a task is left there until its deadline. */
+    overdue_factor: z.number().nullable(),
+    /** US cents a video; null: not known. */
+    cost_cents: z.number().nullable(),
     traits,
     /** Null: it cannot be told now. */
     health: health.nullable(),
@@ -132,11 +142,26 @@ export function mountAdminProviders(app: App, { providers }: Operator): void {
   });
 }
 
-function toProvider({ limits, traits: can, health: known, models, ...entry }: ProviderView): z.infer<typeof provider> {
-  const { name, kind, priority, region } = entry;
-  const { concurrency, perMinute: requests_per_minute } = limits;
-  const mine = { name, kind, priority, models: models && [...models], region, concurrency, requests_per_minute };
-  return { ...mine, traits: toTraits(can), health: known && toHealth(known) };
+function toProvider({ limits, timeouts, traits: can, health: known, ...entry }: ProviderView): z.infer<typeof provider> {
+  const { name, kind, host, priority, weight, tags, models, region, medianMs, overdueFactor, costCents } = entry;
+  return {
+    name,
+    kind,
+    host,
+    priority,
+    weight,
+    tags: [...tags],
+    models: models && [...models],
+    region,
+    concurrency: limits.concurrency,
+    requests_per_minute: limits.perMinute,
+    timeouts: { submit_seconds: timeouts.submitMs / 1000, poll_seconds: timeouts.pollMs / 1000 },
+    median_seconds: medianMs === null ? null : medianMs / 1000,
+    overdue_factor: overdueFactor,
+    cost_cents: costCents,
+    traits: toTraits(can),
+    health: known && toHealth(known),
+  };
 }
 
 function toTraits({ images, callbacks, idempotentCreate, cancel, retentionMs }: ShownTraits): z.infer<typeof traits> {

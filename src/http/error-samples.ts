@@ -30,6 +30,7 @@ const REFUSALS: { readonly [Kind in Refusal["kind"]]: Omit<Extract<Refusal, { ki
   limit_reached: { what: "webhook endpoints", max: 16 },
   retention_not_allowed: { max: 7 },
   route_not_allowed: {},
+  route_not_there: { tags: ["eu", "us"] },
   insufficient_quota: { needed: 40, available: 12 },
   key_budget_exceeded: { needed: 40, available: 12 },
   max_cost_exceeded: { cost: 40, maxCost: 20 },

@@ -134,6 +134,14 @@ export function toApiError(refusal: Refusal, fields: FieldNames = SEED_FIELDS): 
       return badRequest(refusal.kind, `There may be at most ${refusal.max} ${refusal.what}.`);
     case "route_not_allowed":
       return forbidden(refusal.kind, "Your plan does not let you choose providers. Leave route out.", "route");
+    case "route_not_there":
+      return badRequest(
+        "invalid_value",
+        refusal.tags.length === 0
+          ? "route.only must be left out: no provider of what you ask for has a tag."
+          : `route.only must have at least one of ${refusal.tags.join(", ")}: no other tag leads to a provider of what you ask for.`,
+        "route.only",
+      );
     case "retention_not_allowed":
       return badRequest("invalid_value", `retention_days must be at most ${refusal.max}, as your plan has it.`, "retention_days");
     case "insufficient_quota":

@@ -1,6 +1,6 @@
 // What zod found, as one error that names the field, says what is allowed, and what was probably meant.
 import { z, type Hook } from "@hono/zod-openapi";
-import { nearest } from "../core/suggest.ts";
+import { didYouMean } from "../core/suggest.ts";
 import type { AppEnv } from "./context.ts";
 import { isErrorCode } from "./error-texts.ts";
 import { answer, badRequest, type ApiError } from "./errors.ts";
@@ -121,12 +121,6 @@ function boundOf(how: "at least" | "at most", bound: number | bigint, origin: st
 /** `images.0`; a name that is empty is shown as one. */
 function pathOf(path: readonly PropertyKey[]): string {
   return path.map((part) => (part === "" ? '""' : printable(String(part)))).join(".");
-}
-
-/** `names` are in lower case, and capitals are the commonest slip. */
-function didYouMean(word: string, names: readonly string[]): string {
-  const meant = nearest(word.toLowerCase(), names);
-  return meant === null ? "" : ` Did you mean ${meant}?`;
 }
 
 function at(value: unknown, path: readonly PropertyKey[]): unknown {

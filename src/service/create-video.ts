@@ -11,7 +11,7 @@ import type { Catalogue } from "../core/models.ts";
 import { quote, type Quote } from "../core/pricing.ts";
 import { admitByCopy, type Ask, type Usage } from "../core/quota.ts";
 import { fail, ok, type Result } from "../core/result.ts";
-import { routesFor, routesMaking, type Route } from "../core/routing.ts";
+import { isTagged, routesFor, routesMaking, type Route } from "../core/routing.ts";
 import { startTask, type Metadata, type RoutePreference, type TaskSpec } from "../core/task.ts";
 import { createdAtSecondsOf, makeTaskId } from "../core/task-id.ts";
 import type {
@@ -95,10 +95,9 @@ export async function quoteVideo(
   const checked = await check(deps, current.models, request);
   if (!checked.ok) return checked;
   const generation = checked.value;
-  const sold = sell(deps, current, caller, generation, request.maxCost);
-  if (!sold.ok) return sold;
-  const ask = { model: generation.model, retentionDays: request.retentionDays, choosesRoute: choosesRoute(request) };
-  const allowed = await again(() => deps.ledgerOf(caller.tenant, caller.mode).allows(caller.keyId, ask));
+  const sold = sell(deps, current, caller, generation, request);
+  if (!sold.ok) return hushed(deps, caller, request, sold);
+  const allowed = await askPlan(deps, caller, request);
   return allowed.ok ? ok({ generation, quote: sold.value }) : allowed;
 }
 
@@ -109,9 +108,12 @@ export async function createVideo(deps: CreateDeps, caller: Caller, request: Cre
   if (!checked.ok) return checked;
   const generation = checked.value;
   const { retentionDays, webhookUrl, metadata } = request;
-  const sold = sell(deps, current, caller, generation, request.maxCost);
+  const sold = sell(deps, current, caller, generation, request);
   // What was sold before stays sold, whatever is switched off or priced anew since.
-  if (!sold.ok) return (await recall(deps, caller, request, generation, quote(models, generation))) ?? sold;
+  if (!sold.ok) {
+    const known = await recall(deps, caller, request, generation, quote(models, generation));
+    return known ?? hushed(deps, caller, request, sold);
+  }
   const priced = sold.value;
   const model = models[generation.model];
   const claim = await claimOf(request, generation);
@@ -185,11 +187,12 @@ function sell(
   { models, switches }: CurrentModels,
   caller: Caller,
   generation: Generation,
-  maxCost: number | null,
+  { route, maxCost }: QuoteRequest,
 ): Result<Quote, Refusal> {
   const { model } = generation;
   if (routesFor(routes, caller.mode, model).length === 0) return fail({ kind: "provider_unavailable", model });
-  if (routesMaking(routes, caller.mode, generation).length === 0) {
+  const making = routesMaking(routes, caller.mode, generation);
+  if (making.length === 0) {
     return fail({
       kind: "unsupported_parameter",
       field: "upsample",
@@ -197,11 +200,32 @@ function sell(
       hint: "No provider here makes this model's videos larger.",
     });
   }
+  if (!making.some((each) => isTagged(each, route.only))) {
+    return fail({ kind: "route_not_there", tags: [...new Set(making.flatMap(({ tags }) => tags))].sort() });
+  }
   const off = switches[model]?.off ?? null;
   if (off !== null) return fail({ kind: "model_unavailable", model, reason: off });
   const priced = quote(models, generation);
   const isTooMuch = maxCost !== null && priced.credits > maxCost;
   return isTooMuch ? fail({ kind: "max_cost_exceeded", cost: priced.credits, maxCost }) : ok(priced);
+}
+
+/** Which tags there are is told to those only whose plan lets them choose. */
+async function hushed(
+  deps: CreateDeps,
+  caller: Caller,
+  request: QuoteRequest,
+  refused: Result<never, Refusal>,
+): Promise<Result<never, Refusal>> {
+  if (refused.ok || refused.error.kind !== "route_not_there") return refused;
+  const allowed = await askPlan(deps, caller, request);
+  return allowed.ok ? refused : allowed;
+}
+
+/** Of the ledger, whether plan and key would have such a create, whatever is left. */
+async function askPlan({ ledgerOf }: CreateDeps, caller: Caller, request: QuoteRequest): Promise<Result<null, Refusal>> {
+  const ask = { model: request.generation.model, retentionDays: request.retentionDays, choosesRoute: choosesRoute(request) };
+  return again(() => ledgerOf(caller.tenant, caller.mode).allows(caller.keyId, ask));
 }
 
 /** The task that stands for the same wish already, for a request that could be a repetition; null where there is none. */

@@ -15,9 +15,15 @@ export function taskLog(task: Task, effect: Effect, event: TaskEvent, note: stri
     outcome: event.type,
     note: note ?? ("reason" in event ? event.reason : endingOf(task)),
     attempt: attemptNumber(task),
-    provider: task.attempts.at(-1)?.provider ?? null,
+    provider: askedBy(effect) ?? task.attempts.at(-1)?.provider ?? null,
     ms,
   };
+}
+
+/** Whom a step asks, which need not be the one that has the task; null: it does not say. */
+function askedBy(effect: Effect): string | null {
+  if (effect.kind === "submit") return effect.attempt.provider;
+  return "provider" in effect ? effect.provider : null;
 }
 
 /** Why a task is being settled that fails; null for one that does not. */
@@ -32,10 +38,12 @@ function endingOf(task: Task): string | null {
 export function taskAlert(states: readonly (Task | null)[], note: string | undefined): { kind: AlertKind; entry: LogEntry } | null {
   const [before] = states;
   if (!before) return null;
-  const provider = states.at(-1)?.attempts.at(-1)?.provider ?? null;
+  const attempt = states.at(-1)?.attempts.at(-1);
+  const provider = attempt?.provider ?? null;
   const entry = { task: before.id, tenant: before.tenant, mode: before.mode, provider };
   if (note === "unauthorized" || note === "out_of_credit" || isRouteTrouble(note)) {
-    return { kind: "provider_credentials", entry: { ...entry, why: note } };
+    // The secret's name. An attempt of a release that knew one credential a provider has none.
+    return { kind: "provider_credentials", entry: { ...entry, why: note, credential: attempt?.credential || null } };
   }
   const ending = states.find((task) => task?.status === "settling");
   if (before.status === "settling" || ending?.status !== "settling" || ending.outcome.kind !== "failed") return null;

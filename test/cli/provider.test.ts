@@ -11,11 +11,18 @@ const WELL = { held: false, breaker: "closed", open_until: null, leases: 3, wait
 const UP = {
   name: "up",
   kind: "seed-style",
+  host: "up.example",
   priority: 1,
+  weight: 1,
+  tags: [],
   models: null,
   region: null,
   concurrency: 10,
   requests_per_minute: null,
+  timeouts: { submit_seconds: 60, poll_seconds: 30 },
+  median_seconds: null,
+  overdue_factor: null,
+  cost_cents: null,
   traits: { images: "url", callbacks: "none", idempotent_create: false, cancel: false, retention_seconds: 86_400 },
   health: WELL,
 };
@@ -31,13 +38,15 @@ it("lists how each provider is, and what is the matter with it until when", asyn
     { ...UP, name: "back", health: { ...WELL, breaker: "ramping" } },
     { ...UP, name: "held", health: { ...WELL, held: true, breaker: "open", open_until: 1_764_000_000 } },
     { ...UP, name: "mute", health: null },
+    { ...UP, name: "tagged", weight: 2.5, tags: ["eu", "quick"] },
     { ...UP, name: "calling", traits: CALLING },
     { ...UP, name: "called", traits: { ...CALLING, callbacks: "unsigned", retention_seconds: null } },
   ];
   server.answers = { "GET /providers": { body: { object: "list", data } } };
   const { code, output } = await server.reelay(["provider", "list"]);
   expect(code).toBe(0);
-  expect(output).toMatch(/^up +seed-style +1 +all +- +- +no +24 h +ok +3\/10 +0 +-$/m);
+  expect(output).toMatch(/^up +seed-style +1 +all +- +1 +- +- +no +24 h +ok +3\/10 +0 +-$/m);
+  expect(output).toMatch(/^tagged .* 2\.5 +eu,quick +- +no /m);
   expect(output).toMatch(/^calling .* signed +yes +7 d +ok /m);
   expect(output).toMatch(/^called .* unsigned +yes +- +ok /m);
   expect(output).toMatch(/^busy .* ok +3 +1,200 +UP_KEY out_of_credit until 2025-11-24 16:00:00Z \(.* ago\)$/m);

@@ -69,6 +69,24 @@ describe("what is sent", () => {
 });
 
 describe("what is shown", () => {
+  it("of a task says why each attempt came to nothing", async () => {
+    const attempt = { provider: "up", model: "v3", started_at: 1_764_000_000, outcome: "busy", reason: "rate_limited" };
+    const told = { id: "t:1", tenant: "aB3dE5fG", mode: "live", status: "running", model: "veo3", credits: 40, failure: null };
+    const attempts = [attempt, { ...attempt, provider: "spare", outcome: "accepted", reason: null }];
+    const rest = {
+      created_at: 1_764_000_000,
+      deadline_at: 1_764_001_800,
+      key_id: "k",
+      request_id: "r",
+      hold: "held",
+      timeline: [],
+    };
+    server.answers = { "GET /tasks?id=t%3A1": { body: { ...told, ...rest, attempts } } };
+    const { output } = await reelay(["task", "show", "t:1"]);
+    expect(output).toMatch(/ up +v3 +busy +rate_limited$/m);
+    expect(output).toMatch(/ spare +v3 +accepted +-$/m);
+  });
+
   it("is a table, with thousands separated and both kinds of time", async () => {
     server.answers = { "GET /tenants/aB3dE5fG": { body: TENANT } };
     const { output } = await reelay(["tenant", "show", "aB3dE5fG"]);

@@ -98,6 +98,12 @@ describe("chooseRoute", () => {
     expect(chooseRoute([ALPHA], task, T0)).toBeNull();
   });
 
+  it("has the simulated provider stand for whichever tags are wanted", () => {
+    const simulated = aRoute({ provider: "simulated", mode: "test" });
+    const route = { fallback: true, only: ["eu"] };
+    expect(chooseRoute([simulated], aTask({ mode: "test", route }), T0)?.route).toBe(simulated);
+  });
+
   it("stays with the first provider where the tenant wants no fallback", () => {
     const route = { fallback: false, only: null };
     expect(chooseRoute([ALPHA, BETA], aTask({ route }), T0)?.route).toBe(ALPHA);

@@ -15,7 +15,8 @@ describe("a gateway whose upstream is another one", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "reelay-two-"));
     upstream = await startReelay();
-    const provider = { name: "up", kind: "seed-style", base_url: upstream.url, api_key_secret: "UP_KEY", median_seconds: 6 };
+    const wire = { kind: "seed-style", base_url: upstream.url, api_key_secret: "UP_KEY", honours_idempotency_key: true };
+    const provider = { name: "up", ...wire, median_seconds: 6 };
     gateway = await startReelay({ env: { PROVIDERS: JSON.stringify([provider]), UP_KEY: upstream.testKey } });
   });
   afterAll(async () => {
@@ -56,6 +57,20 @@ describe("a gateway whose upstream is another one", () => {
     const video = await untilEnded(url, liveKey, id);
     expect(video).toMatchObject({ status: "failed", video_url: null, error: { code } });
     expect(video.error?.message).toContain("You were not charged.");
+  });
+
+  it("gives a hand-over that is repeated under its key the same task, as honours_idempotency_key has it", async () => {
+    const body = JSON.stringify({ model: "veo3", prompt: "a lake [[slow:0]]" });
+    const handOver = async (): Promise<{ id: string }> => {
+      const headers = {
+        authorization: `Bearer ${upstream.testKey}`,
+        "content-type": "application/json",
+        "idempotency-key": "veo3:1/1",
+      };
+      const reply = await fetch(`${upstream.url}/v1/video/create`, { method: "POST", headers, body });
+      return (await reply.json()) as { id: string };
+    };
+    expect((await handOver()).id).toBe((await handOver()).id);
   });
 
   it("does not know a live task by a test key", async () => {

@@ -76,7 +76,7 @@ describe("a bad setting is named, its value never", () => {
     ["MODELS.veo3.deadline_minutes", { MODELS: '{"veo3":{"deadline_minutes":0}}' }],
     ["PROVIDERS", { PROVIDERS: canary }, "JSON"],
     ["PROVIDERS", { PROVIDERS: "{}" }],
-    ["PROVIDERS", providers({}, {}), "same name"],
+    ["PROVIDERS.1.name", providers({}, {}), "PROVIDERS.0 has the same name"],
     ["PROVIDERS.0.name", providers({ name: "Canary Name" }), "a-z, 0-9"],
     ["PROVIDERS.0.name", providers({ name: "simulated" }), "built in"],
     ["PROVIDERS.0.kind", providers({ kind: canary }), "seed-style"],
@@ -154,6 +154,43 @@ describe("a bad setting is named, its value never", () => {
     expect(problems.join()).not.toMatch(/canary-(value|key)|canary\.example/i);
   });
 
+  it.each<[string, Record<string, unknown>]>([
+    ["PROVIDERS.0 (up): There is no wieght. Did you mean weight?", providers({ wieght: 2 })],
+    [
+      "PROVIDERS.0 (up): There is no baseUrl. Did you mean base_url? There is no TAGS. Did you mean tags?",
+      providers({ baseUrl: "x", TAGS: [] }),
+    ],
+    [
+      "PROVIDERS.0.timeouts (up): There is no retry. These there are: submit_seconds, poll_seconds",
+      providers({ timeouts: { retry: 1 } }),
+    ],
+    ["PROVIDERS.0.models (up): There is no veo33. Did you mean veo3?", providers({ models: { veo33: "x" } })],
+    ["PROVIDERS.0: There is no a\\nb. These there are: name, kind, base_url, ", providers({ name: "Up", "a\nb": 1 })],
+    ["MODELS: There is no veo33. Did you mean veo3?", { MODELS: '{"veo33":{}}' }],
+    ["MODELS.veo3: There is no credit. Did you mean credits?", { MODELS: '{"veo3":{"credit":5}}' }],
+    ["DEMO_PLAN: There is no live-tasks. Did you mean live_tasks?", { DEMO_PLAN: '{"live-tasks":5}' }],
+  ])("says which name was meant, or which there are: %s", (expected, settings) => {
+    const names = problemsOf(settings).filter((line) => line.startsWith(expected));
+    expect(names, problemsOf(settings).join("\n")).toHaveLength(1);
+  });
+
+  it("tells all that is wrong with a provider in one failure, beside what is wrong elsewhere", () => {
+    const entry = { name: "up", kind: "seed-style", api_key_secret: "NO_KEY", weight: 0, callback_secret: "HOOK" };
+    const PROVIDERS = JSON.stringify([7, entry, { ...PROVIDER, kind: "seed" }, { ...PROVIDER, name: "v", base_url: "no" }]);
+    const wrong = problemsOf({ PROVIDERS, LINK_TTL_SECONDS: "0", UP_KEY: "canary-key" });
+    expect(wrong.map((line) => line.split(":")[0])).toEqual([
+      "LINK_TTL_SECONDS",
+      "PROVIDERS.0",
+      "PROVIDERS.1.weight (up)",
+      "PROVIDERS.1.api_key_secret (up)",
+      "PROVIDERS.1.base_url (up)",
+      "PROVIDERS.1.callback_secret (up)",
+      "PROVIDERS.2.kind (up)",
+      "PROVIDERS.2.name (up)",
+      "PROVIDERS.3.base_url (v)",
+    ]);
+  });
+
   it("all at once", () => {
     const names = problemsOf({ TASK_ID_SECRETS: undefined, LINK_TTL_SECONDS: "0", MODELS: "x" }).map((line) => line.split(":")[0]);
     expect(new Set(names)).toEqual(new Set(["TASK_ID_SECRETS", "LINK_TTL_SECONDS", "MODELS"]));
@@ -201,14 +238,14 @@ describe("a good setting", () => {
     { token_uri: "http://127.0.0.1:9/token" },
   ])("may not be a service account's JSON with %j", (given) => {
     const [problem] = problemsOf({ ...providers({ kind: "veo" }), UP_KEY: anAccount(given) });
-    expect(problem).toContain("PROVIDERS.0.api_key_secret: UP_KEY begins with { and is no service account's JSON");
+    expect(problem).toContain("PROVIDERS.0.api_key_secret (up): UP_KEY begins with { and is no service account's JSON");
     expect(problem).not.toContain("canary");
   });
 
   it("may not mix API keys and service accounts in one provider: their models have other names", () => {
     const mixed = { ...providers({ kind: "gemini", api_key_secret: ["UP_KEY", "UP_KEY_2"] }), UP_KEY_2: anAccount({}) };
     expect(problemsOf(mixed)).toEqual([
-      expect.stringContaining("PROVIDERS.0.api_key_secret: API keys and service accounts are two"),
+      expect.stringContaining("PROVIDERS.0.api_key_secret (up): API keys and service accounts are two"),
     ]);
     expect(problemsOf({ ...mixed, UP_KEY: anAccount({}) })).toEqual([]);
   });
@@ -232,6 +269,29 @@ describe("a good setting", () => {
   it("does not send anybody to an API that is closed", () => {
     const closed = providers({ kind: "openai-style", base_url: "https://api.openai.com" });
     expect(problemsOf(closed).join()).toContain("closed");
+  });
+
+  it.each([
+    ["seed-style", "/v1", "/v1"],
+    ["seed-style", "/api/v1/", "/v1"],
+    ["openai-style", "/V1//", "/V1"],
+    ["replicate", "/v1", "/v1"],
+    ["openrouter", "/api/v1", "/v1"],
+    ["gemini", "/v1beta", "/v1beta"],
+    ["veo", "/v1", "/v1"],
+  ])("asks for %s's address without the version at its end, which the wire adds: %s", (kind, path, version) => {
+    expect(problemsOf(providers({ kind, base_url: `https://up.example${path}` }))).toEqual([
+      `PROVIDERS.0.base_url (up): leave ${version} out at its end; ${kind} adds the version itself`,
+    ]);
+  });
+
+  it.each([
+    ["seed-style", "/v1/videos"],
+    ["seed-style", "/apiv1"],
+    ["openrouter", "/api"],
+    ["fal", "/v1"],
+  ])("takes an address of %s that ends in no version of its wire's: %s", (kind, path) => {
+    expect(problemsOf(providers({ kind, base_url: `https://up.example${path}` }))).toEqual([]);
   });
 
   it.each(["http://127.0.0.1:9100", "http://localhost:9100", "http://[::1]:9100"])(

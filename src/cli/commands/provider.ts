@@ -101,6 +101,8 @@ function providerTable(providers: readonly Provider[]): string {
       { title: "priority", of: ({ priority }) => priority },
       { title: "models", of: ({ models }) => models?.join(",") ?? "all" },
       { title: "region", of: ({ region }) => region },
+      { title: "weight", of: ({ weight }) => weight },
+      { title: "tags", of: ({ tags }) => (tags.length === 0 ? null : tags.join(",")) },
       { title: "callbacks", of: ({ traits }) => (traits.callbacks === "none" ? null : traits.callbacks) },
       { title: "cancels", of: ({ traits }) => (traits.cancel ? "yes" : "no") },
       { title: "keeps", of: ({ traits }) => kept(traits.retention_seconds) },

@@ -108,6 +108,7 @@ function attemptsTable({ attempts }: Task): string {
       { title: "provider", of: ({ provider }) => provider },
       { title: "model", of: ({ model }) => model },
       { title: "outcome", of: ({ outcome }) => outcome },
+      { title: "reason", of: ({ reason }) => reason },
     ],
     "",
   );

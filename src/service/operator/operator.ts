@@ -53,12 +53,14 @@ export function operator(given: OperatorDeps): Operator {
   const deps = { ...given, audit };
   const isTenant = async (id: string): Promise<boolean> => (await registry.tenant(id)) !== null;
 
+  const providers = operatorProviders(deps);
+
   return {
     tenants: operatorTenants(deps),
     keys: operatorKeys(deps),
     tasks: operatorTasks(deps),
     models: operatorModels(deps),
-    providers: operatorProviders(deps),
+    providers,
 
     async journal(tenant, mode, before, limit) {
       return (await isTenant(tenant)) ? ok(await booksOf(tenant, mode).journal(before, limit)) : fail(NO_TENANT);
@@ -117,6 +119,6 @@ export function operator(given: OperatorDeps): Operator {
       return count;
     },
 
-    doctor: async () => examine(given.doctor),
+    doctor: async () => examine(given.doctor, providers.list),
   };
 }

@@ -1,7 +1,7 @@
 // What an operator sees of the upstream providers, and the switch that keeps tasks from one.
 import type { Refusal } from "../../core/errors.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
-import type { HealthOf, HealthView, Provider, ProviderLimits, ProviderTraits } from "../../ports.ts";
+import type { HealthOf, HealthView, Provider, ProviderLimits, ProviderTimeouts, ProviderTraits } from "../../ports.ts";
 import { within } from "../within.ts";
 import type { Audit } from "./audited.ts";
 import { checkKeys, type CheckHands, type KeyCheck } from "./provider-check.ts";
@@ -17,10 +17,22 @@ export interface ShownTraits extends Omit<ProviderTraits, "callback"> {
 export interface ProviderEntry {
   readonly name: string;
   readonly kind: string;
+  /** Where it is asked; of its address nothing else, which may hold a key. */
+  readonly host: string;
   readonly priority: number;
+  readonly weight: number;
+  readonly tags: readonly string[];
   readonly models: readonly string[] | null;
   readonly region: string | null;
+  /** The names of its secrets. */
+  readonly credentials: readonly string[];
   readonly limits: ProviderLimits;
+  readonly timeouts: ProviderTimeouts;
+  /** Null: as it is learned. */
+  readonly medianMs: number | null;
+  readonly overdueFactor: number | null;
+  /** US cents a video; null: not known. */
+  readonly costCents: number | null;
   readonly traits: ShownTraits;
 }
 

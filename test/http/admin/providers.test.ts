@@ -30,6 +30,12 @@ const SETTINGS = {
       models: { veo3: "v3" },
       concurrency: 10,
       requests_per_minute: 60,
+      weight: 2.5,
+      tags: ["eu"],
+      timeouts: { submit_seconds: 90 },
+      median_seconds: 7.5,
+      overdue_factor: 2,
+      cost_cents: 12.5,
     },
     { name: "spare", kind: "seed-style", base_url: "https://spare.example", api_key_secret: "UP_KEY", priority: 2 },
   ]),
@@ -40,11 +46,18 @@ const WELL = { held: false, breaker: "closed", open_until: null, leases: 0, wait
 const UP = {
   name: "up",
   kind: "seed-style",
+  host: "up.example",
   priority: 1,
+  weight: 2.5,
+  tags: ["eu"],
   models: ["veo3"],
   region: null,
   concurrency: 10,
   requests_per_minute: 60,
+  timeouts: { submit_seconds: 90, poll_seconds: 30 },
+  median_seconds: 7.5,
+  overdue_factor: 2,
+  cost_cents: 12.5,
   traits: { images: "url", callbacks: "none", idempotent_create: false, cancel: false, retention_seconds: 86_400 },
   health: WELL,
 };
@@ -89,11 +102,35 @@ describe("the list", () => {
     expect(data[0]?.traits).toMatchObject(expected);
   });
 
+  it.each([
+    ["fal", {}, "queue.fal.run"],
+    ["gemini", {}, "generativelanguage.googleapis.com"],
+    ["openrouter", {}, "openrouter.ai"],
+    ["openrouter", { base_url: "https://router.example/api" }, "router.example"],
+  ])("says at which host %s with %j is asked", async (kind, more, host) => {
+    const PROVIDERS = JSON.stringify([{ name: "up", kind, api_key_secret: "UP_KEY", ...more }]);
+    const reply = await callWith({ PROVIDERS, UP_KEY: "upstream-secret" }, "/admin/v1/providers", adminInit());
+    expect((await reply.json<WholeList<Provider>>()).data[0]?.host).toBe(host);
+  });
+
   it("has each as it is configured and as it is, without what is secret about it", async () => {
     const text = await (await ask("GET", "/providers")).text();
-    const spare = { name: "spare", priority: 2, models: null, concurrency: null, requests_per_minute: null };
+    const spare = {
+      name: "spare",
+      host: "spare.example",
+      priority: 2,
+      weight: 1,
+      tags: [],
+      models: null,
+      concurrency: null,
+      requests_per_minute: null,
+      timeouts: { submit_seconds: 60, poll_seconds: 30 },
+      median_seconds: null,
+      overdue_factor: null,
+      cost_cents: null,
+    };
     expect(JSON.parse(text)).toEqual({ object: "list", data: [UP, { ...UP, ...spare }] });
-    expect(text).not.toMatch(/example|pass|secret|UP_KEY/);
+    expect(text).not.toMatch(/user|pass|example\/|secret|UP_KEY/);
   });
 
   it("shows what is under way, what waits, and what the last generations took", async () => {

@@ -3,6 +3,7 @@ import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AuditEntry, Doctor, List, SweepReport, Tenant } from "../../../src/cli/admin-wire.ts";
+import type { LeaseEnd } from "../../../src/ports.ts";
 import { wire } from "../../../src/wire.ts";
 import { callWith, create, createdId, finish } from "../../support/gateway.ts";
 import { aCustomer, admin, adminInit, auditLog, justNow, told } from "../../support/operator.ts";
@@ -159,6 +160,20 @@ describe("KV", () => {
   });
 });
 
+const healthOfUp = () => wire(env).healthOf("up");
+
+/** Tasks that were given a place at `up`, and left it for this reason. */
+async function endStays(reason: LeaseEnd["reason"], count: number): Promise<void> {
+  const now = Date.now();
+  const tasks = Array.from({ length: count }, (_, index) => `task-${index}`);
+  const rest = { stay: 1, tenant: "Tenant01", model: "v3", credentials: ["UP_KEY"], since: now };
+  const until = now + HOUR_MS;
+  for (const task of tasks)
+    await healthOfUp().acquire({ task, ...rest, deadlineAt: until, until }, { concurrency: null, perMinute: null });
+  const end = { stay: 1, credential: "UP_KEY", model: "v3", reason, durationMs: null, retryAt: null };
+  for (const task of tasks) await healthOfUp().release({ task, ...end });
+}
+
 describe("the doctor", () => {
   const findings = async (changes: Record<string, unknown>): Promise<Doctor> =>
     (await callWith(changes, "/admin/v1/doctor", adminInit())).json<Doctor>();
@@ -187,6 +202,39 @@ describe("the doctor", () => {
     expect(advised.map((check) => check.ok)).toEqual([false, false, true, true, true]);
     for (const { detail, mend } of advised)
       expect([detail, mend]).toEqual([expect.stringMatching(/\S/), expect.stringMatching(/\.$/)]);
+  });
+
+  describe("of a provider that gets no new tasks", () => {
+    const providers = async (): Promise<object | undefined> =>
+      (await findings(WELL)).checks.find(({ name }) => name === "providers");
+    const mend = expect.stringContaining("reelay provider list") as string;
+
+    it("says that an operator holds it", async () => {
+      await healthOfUp().hold(true);
+      expect(await providers()).toEqual({ name: "providers", ok: true, detail: "1 configured; up is held by an operator", mend });
+      await healthOfUp().hold(false);
+      expect(await providers()).toEqual({ name: "providers", ok: true, detail: "1 configured", mend: null });
+    });
+
+    it("says that it is held back", async () => {
+      vi.spyOn(console, "warn").mockImplementation(() => undefined);
+      await endStays("timeout", 5);
+      expect(await providers()).toMatchObject({ ok: true, detail: expect.stringContaining("; up is held back") as string, mend });
+    });
+
+    it("says that it has no usable key, and which it refused", async () => {
+      await endStays("unauthorized", 1);
+      expect(await providers()).toMatchObject({ ok: true, detail: "1 configured; up has no usable key: it refused UP_KEY", mend });
+    });
+
+    it("says that it cannot be told of", async () => {
+      const PROVIDER_HEALTH = { getByName: () => ({ view: async () => Promise.reject(new Error("down")) }) };
+      const { checks } = await findings({ ...WELL, PROVIDER_HEALTH });
+      expect(checks.find(({ name }) => name === "providers")).toMatchObject({
+        ok: true,
+        detail: expect.stringContaining("; up cannot be told of") as string,
+      });
+    });
   });
 
   it("takes nothing amiss in a local run that nobody has set up", async () => {
