@@ -98,7 +98,10 @@ const provider = namedSetting({
     .string()
     .regex(/^gs:\/\/./, "begins with gs://")
     .optional(),
-  result_hosts: z.array(z.string().min(1)).optional(),
+  result_hosts: z
+    .array(z.string().regex(/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$/i, "a host, as cdn.example.com or *.example.com"))
+    .min(1)
+    .optional(),
   honours_idempotency_key: z.boolean().default(false),
 });
 
@@ -196,6 +199,9 @@ function judgeBase({ kind, base_url: base }: Sound, isGiven: boolean, local: boo
   if (CLOSED_HOSTS.includes(new URL(base).hostname)) {
     report("OpenAI closed its Videos API in September 2026; name another server that speaks it");
   }
+  const { username, password, search, hash } = new URL(base);
+  if (username + password !== "") report("leave user and password out: a request with them is never sent");
+  if (search + hash !== "") report("leave ? and # out: paths are put at its end");
   const version = kind === undefined || WRITES_NO_VERSION.includes(kind) ? null : versionAtEnd(base);
   if (version !== null) report(`leave ${version} out at its end; ${kind} adds the version itself`);
 }

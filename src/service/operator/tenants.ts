@@ -99,7 +99,7 @@ export function operatorTenants({ registry, booksOf, taskOf, audit, clock, rando
       const id = base62Digits(randomBytes(32)).slice(0, 8);
       const entry: TenantEntry = { id, name, status: "active", createdAt: clock() };
       const limits = { ...DEFAULT_LIMITS, ...plan };
-      await openTenant({ registry, booksOf }, entry, { live: limits, test: { ...TEST_LIMITS, models: limits.models } });
+      await openTenant({ registry, booksOf }, entry, { live: limits, test: { ...TEST_LIMITS, ...triedOut(limits) } });
       await audit({ actor, action: "tenant.create", target: id, after: { name, limits } });
       return view(entry);
     },
@@ -110,7 +110,7 @@ export function operatorTenants({ registry, booksOf, taskOf, audit, clock, rando
       const limits = { ...before.value.limits, ...change.limits };
       if (change.limits !== undefined) {
         await booksOf(id, "live").configure({ limits });
-        await booksOf(id, "test").configure({ limits: { ...before.value.accounts.test.limits, models: limits.models } });
+        await booksOf(id, "test").configure({ limits: { ...before.value.accounts.test.limits, ...triedOut(limits) } });
       }
       const name = change.name ?? before.value.name;
       const entry = await registry.changeTenant(id, { name });
@@ -159,4 +159,9 @@ export function operatorTenants({ registry, booksOf, taskOf, audit, clock, rando
       return after;
     },
   };
+}
+
+/** What test keys may, as live ones do: what a tenant writes against the one works with the other. */
+function triedOut({ models, choosesRoutes }: Limits): Pick<Limits, "models" | "choosesRoutes"> {
+  return { models, ...(choosesRoutes !== undefined && { choosesRoutes }) };
 }
