@@ -410,10 +410,21 @@ describe("open", () => {
     await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "AssetGoneError" });
   });
 
-  it.each([400, 401, 409, 429, 500, 502, 503])("tries the same again after %i", async (status) => {
+  it.each([400, 401, 409, 429, 451, 500, 502, 503])("takes the signed link where the content answers %i", async (status) => {
     reply(status, BAD);
-    await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "UnclearReplyError" });
-    expect(calls).toHaveLength(1);
+    bytes(200, "x");
+    await open(CONTENT, SIGNED);
+    expect(calls.map(({ url }) => url)).toEqual([CONTENT, SIGNED]);
+  });
+
+  it.each([
+    [503, 404],
+    [503, 503],
+    [404, 503],
+  ])("tries again where the content answers %i and the signed link %i", async (first, second) => {
+    reply(first, BAD);
+    reply(second, BAD);
+    await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "UnclearReplyError", message: /503/ });
   });
 
   it.each([
