@@ -10,6 +10,8 @@ const POLICY =
 const ABOUT_CONTENT =
   /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed) (content|prompt|image)/;
 const OUT_OF_CREDIT = /insufficient (user )?(quota|balance|credit|fund)|depleted|billing/;
+/** Of a server with several behind it, what it says when none of them has the model: no outage, which would be all models'. */
+const NOT_SERVED = /model not found|no available (channel|key)/;
 const NO_SUCH_MODEL =
   /model not found|no available (channel|key)|model access denied|(unknown|unsupported|invalid) model|\bmodels?\b.{0,120}(not found|not exist|not supported|not available|no longer available)/;
 const INVALID = /invalid request|invalid parameter|missing parameter/;
@@ -45,7 +47,9 @@ export function refusalOf(reply: JsonReply, words: string | null, prompt: string
   if (words === null) return new RefusedError("route", "upstream_rejected");
   // Policy blocks come under nearly any number.
   if (isPolicy(words, status)) return new RefusedError("task", "content_policy");
-  if (status === 503) return outage(reply);
+  if (status === 503) {
+    return says(words, NOT_SERVED, prompt) ? new RefusedError("model", "upstream_rejected") : outage(reply);
+  }
   if (status === 403) {
     if (isUnpaid) return outOfCredit();
     return new RefusedError(NO_SUCH_MODEL.test(words) ? "route" : "key", "upstream_rejected");

@@ -21,6 +21,9 @@ describe("a refused submit", () => {
     [401, "model not found or you have no access to it", "unauthorized"],
     [429, "the model is currently not available due to high demand", "rate_limited"],
     [503, "the model is currently not available due to high demand", "unavailable"],
+    [503, "model_not_found: no", "model: upstream_rejected"],
+    [503, "There is no available channel for model x", "model: upstream_rejected"],
+    [503, "channel:no_available_key", "model: upstream_rejected"],
     [404, "the model veo-9 was not found", "model: upstream_rejected"],
     [404, "no such page", "route: upstream_rejected"],
     [400, "image_load_error", "task: image_fetch_failed"],
@@ -43,6 +46,7 @@ describe("a refused submit", () => {
     [403, "refused: insufficient quota of love", "an insufficient quota of love", "key: upstream_rejected"],
     [429, "slow down: depleted", "a depleted mine", "rate_limited"],
     [404, "cannot make: the model was not found", "the model was not found", "route: upstream_rejected"],
+    [503, "busy with: a model not found", "a model not found", "unavailable"],
   ] as const)("%i with %j never tells of the account or the model in the prompt's words", (status, words, prompt, expected) => {
     expect(refused(status, words, prompt)).toBe(expected);
   });

@@ -204,7 +204,7 @@ describe("submit, refused cleanly", () => {
     [503, BAD, unavailable],
     [404, oops("model_not_found", "The model `x` does not exist"), byModel],
     [400, oops("model_not_found", "no"), byRoute],
-    [503, oops("model_not_found", "no available channel for model x"), unavailable],
+    [503, oops("model_not_found", "no available channel for model x"), byModel],
     [404, BAD, byRoute],
   ])("%i with %j", async (status, body, error) => {
     reply(status, body);
