@@ -8,7 +8,9 @@ import { retryAfterMs, type JsonReply } from "./call-json.ts";
 const POLICY =
   /support code|responsible ai|usage guidelines|safety|sensitive words|prohibited|unsafe|moderation|(?<!account.{0,30})flagged|violat.{0,200}polic|polic.{0,200}violat|content policy|prompt blocked/;
 const ABOUT_CONTENT =
-  /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed) (content|prompt|image)/;
+  /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed|unsafe) (content|prompt|image)/;
+/** With ABOUT_CONTENT, what is clear also under a 503, where words about safety may be about a service that is down. */
+const BLOCKED = /content policy|(prompt|moderation) blocked|sensitive words/;
 const OUT_OF_CREDIT = /insufficient (user )?(quota|balance|credit|fund)|depleted|billing/;
 /** Of a server with several behind it, what it says when none of them has the model: no outage, which would be all models'. */
 const NOT_SERVED = /model not found|no available (channel|key)/;
@@ -65,6 +67,7 @@ export function refusalOf(reply: JsonReply, words: string | null, prompt: string
 
 /** What is prohibited under a 403 may as well be who asks, or from where. */
 export function isPolicy(words: string, status?: number): boolean {
+  if (status === 503) return ABOUT_CONTENT.test(words) || BLOCKED.test(words);
   return ABOUT_CONTENT.test(words) || POLICY.test(status === 403 ? words.replaceAll("prohibited", "") : words);
 }
 
