@@ -16,6 +16,8 @@ const OUT_OF_CREDIT = /insufficient (user )?(quota|balance|credit|fund)|depleted
 const NOT_SERVED = /model not found|no available (channel|key)/;
 const NO_SUCH_MODEL =
   /model not found|no available (channel|key)|model access denied|(unknown|unsupported|invalid) model|\bmodels?\b.{0,120}(not found|not exist|not supported|not available|no longer available)/;
+/** Google's names the resource, a model among them, and says of it that "it may not exist". */
+const DENIED = /permission\b.{0,120}?\bdenied/;
 const INVALID = /invalid request|invalid parameter|missing parameter/;
 const IMAGE_UNREAD =
   /image load error|file download error|(not|cannot|can't|unable to|failed to|error) (fetch|download|load|retrieve|access|open)(ing)?\b.{0,40}\b(image|file|url)|\b(image|file|url)s?\b.{0,60}(not|cannot|can't) (be )?(fetched|downloaded|loaded|retrieved|accessed|accessible|reached|reachable)/;
@@ -54,6 +56,7 @@ export function refusalOf(reply: JsonReply, words: string | null, prompt: string
   }
   if (status === 403) {
     if (isUnpaid) return outOfCredit();
+    if (says(words, DENIED, prompt)) return new RefusedError("key", "upstream_rejected");
     return new RefusedError(NO_SUCH_MODEL.test(words) ? "route" : "key", "upstream_rejected");
   }
   if (status === 404 || status === 410) {

@@ -17,6 +17,8 @@ describe("a refused submit", () => {
     [403, "prohibited_content", "task: content_policy"],
     [403, "Your account was flagged", "key: upstream_rejected"],
     [403, "access denied", "key: upstream_rejected"],
+    [403, "permission denied: the model x does not exist", "key: upstream_rejected"],
+    [403, "model_not_found", "route: upstream_rejected"],
     [403, "insufficient balance", "out_of_credit"],
     [401, "model not found or you have no access to it", "unauthorized"],
     [429, "the model is currently not available due to high demand", "rate_limited"],
