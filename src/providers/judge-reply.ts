@@ -6,7 +6,7 @@ import { retryAfterMs, type JsonReply } from "./call-json.ts";
 
 // All of these are matched against `folded` words.
 const POLICY =
-  /support code|responsible ai|usage guidelines|safety|sensitive words|prohibited|unsafe|moderation|(?<!account.{0,30})flagged|violat.{0,200}polic|polic.{0,200}violat|content policy|prompt blocked/;
+  /support code|responsible ai|usage guidelines|safety|sensitive words|prohibited|unsafe|moderation|(?<!account.{0,30})flagged|violat.{0,200}polic|polic.{0,200}violat|content policy|prompt blocked|\bblocklist\b|\bspii\b/;
 const ABOUT_CONTENT =
   /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed|unsafe) (content|prompt|image)/;
 /** With ABOUT_CONTENT, what is clear also under a 503, where words about safety may be about a service that is down. */
