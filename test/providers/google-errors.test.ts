@@ -66,6 +66,19 @@ describe("what Google's errors mean", () => {
     expect(googleRefusal(replyOf(status, body), "a lake")).toMatchObject(expected);
   });
 
+  const KEY = error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT");
+  const KEY_WITH_REASON = error(400, KEY.error.message as string, "INVALID_ARGUMENT", [{ reason: "API_KEY_INVALID" }]);
+  const PLACE = error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION");
+  it.each([
+    ["a valid passport on a desk", KEY_WITH_REASON, retryable("unauthorized")],
+    ["a valid passport on a desk", KEY, byRoute],
+    ["a secret location at dusk", PLACE, byRoute],
+    ["a lake", KEY, retryable("unauthorized")],
+    ["a lake", PLACE, retryable("unauthorized")],
+  ])("where the prompt is %j, %j is never the task's fault", (prompt, body, expected) => {
+    expect(googleRefusal(replyOf(400, body), prompt)).toMatchObject(expected);
+  });
+
   it.each([
     [500, error(500, "unsafe", "INTERNAL")],
     [502, "<html>"],
