@@ -315,6 +315,7 @@ describe("poll", () => {
   const invalid = { status: "failed", by: "task", reason: "upstream_rejected" };
   const unread = { status: "failed", by: "task", reason: "image_fetch_failed" };
   const timeout = { status: "failed", by: "route", reason: "timeout" };
+  const cancelled = { status: "failed", by: "task", reason: "cancelled" };
 
   it("asks for the status with the id encoded and the key", async () => {
     reply(202, { status: "IN_QUEUE" });
@@ -380,6 +381,15 @@ describe("poll", () => {
     [failedWith("runner_disconnected"), 503, queue("gone"), rejected],
     [failedWith("runner_disconnected"), 404, queue("gone"), rejected],
     [failedWith("request_error"), 422, model("content_policy_violation"), contentPolicy],
+    [failedWith("client_cancelled"), 499, queue("gone"), cancelled],
+    [failedWith("client_cancelled"), 200, {}, cancelled],
+    [COMPLETED, 499, queue("cancelled", "client_cancelled"), cancelled],
+    [failedWith("x"), 401, queue("no"), rejected],
+    [failedWith("x"), 429, HTML, rejected],
+    [COMPLETED, 403, model("content_policy_violation"), contentPolicy],
+    [COMPLETED, 504, queue("late", "generation_timeout"), timeout],
+    [COMPLETED, 504, queue("late", "request_timeout"), timeout],
+    [COMPLETED, 503, queue("late", "startup_timeout"), timeout],
   ])("after %j a result of %i with %j is %j", async (status, code, body, expected) => {
     reply(200, status);
     reply(code, body);
