@@ -90,6 +90,11 @@ export function failureOf(words: string): Extract<PollResult, { status: "failed"
   return { status: "failed", by: "route", reason: "upstream_rejected" };
 }
 
+/** A job that has ended well, and without a video: by its provider's folded words it was filtered, or there is no telling. */
+export function withoutVideo(words: string): PollResult {
+  return isPolicy(words) ? { status: "failed", by: "task", reason: "content_policy" } : { status: "empty" };
+}
+
 function imageTrouble(words: string): "image_fetch_failed" | "image_invalid" | null {
   if (IMAGE_UNREAD.test(words)) return "image_fetch_failed";
   return IMAGE_INVALID.test(words) ? "image_invalid" : null;

@@ -8,7 +8,7 @@ import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { hasStandardSignature, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles } from "./image-roles.ts";
-import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear, withoutVideo } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 import { lenient, link, pathId, text } from "./reply-parts.ts";
 
@@ -167,7 +167,8 @@ function readPrediction(reply: JsonReply): PollResult | null {
   const state = foldStatus(status);
   if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
   if (state !== "succeeded") return endedBadly(state, () => failure(folded([error])));
-  return output == null || data_removed === true ? { status: "empty" } : { status: "succeeded", source: { url: output } };
+  const isGone = output == null || data_removed === true;
+  return isGone ? withoutVideo(folded([error])) : { status: "succeeded", source: { url: output } };
 }
 
 function failure(words: string): PollResult {

@@ -6,7 +6,7 @@ import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { errorWords, ownErrorWords, readMiss, said } from "./borrowed-wire.ts";
 import { endedBadly, foldStatus, statusWord } from "./fold-status.ts";
-import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear, withoutVideo } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 import { lenient, link, text } from "./reply-parts.ts";
 
@@ -99,18 +99,18 @@ function readJob(reply: JsonReply): PollResult | null {
   const word = statusWord(job.status);
   // Of a reply that names no job, "error" is the call's own status.
   if (word === "error" && (job.id ?? job.task_id) == null) return readMiss(reply);
-  const { detail } = job;
+  const { detail, error, message, fail_reason } = job;
+  const told = folded([error, message, fail_reason, detail?.error, detail?.error_message, detail?.video_generation_error]);
+  const words = `${told} ${errorWords(reply)}`;
   const state = foldStatus(job.status);
   if (state === "succeeded") {
     // Error texts of earlier, internal attempts stay in the reply of a job that succeeded.
     const url = job.video_url ?? detail?.upsample_video_url ?? detail?.video_url;
-    return url == null ? { status: "empty" } : { status: "succeeded", source: { url } };
+    return url == null ? withoutVideo(words) : { status: "succeeded", source: { url } };
   }
   if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
   // The video is there, only not enlarged.
   const plain = word === "video_upsampling_failed" ? (job.video_url ?? detail?.video_url) : null;
   if (plain != null) return { status: "succeeded", source: { url: plain } };
-  const { error, message, fail_reason } = job;
-  const words = folded([error, message, fail_reason, detail?.error, detail?.error_message, detail?.video_generation_error]);
-  return endedBadly(state, () => failureOf(`${words} ${errorWords(reply)}`));
+  return endedBadly(state, () => failureOf(words));
 }

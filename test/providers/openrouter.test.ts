@@ -321,6 +321,8 @@ describe("poll", () => {
     ],
     [{}, { status: "empty" }],
     [{ unsigned_urls: [], urls: [] }, { status: "empty" }],
+    [{ error: "Blocked by the vendor's safety filter" }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ error: "out of memory" }, { status: "empty" }],
     [{ unsigned_urls: [null], urls: [7] }, { status: "empty" }],
     [{ unsigned_urls: CONTENT, urls: { 0: SIGNED } }, { status: "empty" }],
   ])("reads %j as %j", async (finished, result) => {

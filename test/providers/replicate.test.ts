@@ -322,6 +322,11 @@ describe("poll", () => {
     [{ output: null, data_removed: true }, empty],
     [{ output: VIDEO, data_removed: true }, empty],
     [{ output: null }, empty],
+    [
+      { output: null, error: "flagged as unsafe" },
+      { status: "failed", by: "task", reason: "content_policy" },
+    ],
+    [{ output: null, error: "out of memory" }, empty],
     [{ output: undefined }, empty],
     [{ output: "" }, empty],
     [{ output: [] }, empty],

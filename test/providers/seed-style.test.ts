@@ -379,6 +379,11 @@ describe("poll", () => {
     expect(await poll()).toEqual(result);
   });
 
+  it("takes a completed job without a video that says it was filtered for content_policy", async () => {
+    reply(200, { ...queried.completed_without_url, error: "your request contains unsafe prompt or images" });
+    expect(await poll()).toEqual({ status: "failed", by: "task", reason: "content_policy" });
+  });
+
   it("passes on when to come back", async () => {
     reply(200, queried.processing, { "retry-after": "20" });
     expect(await poll()).toEqual({ status: "running", retryAfterMs: 20_000 });
