@@ -109,8 +109,8 @@ function readJob(reply: JsonReply): PollResult | null {
     return url == null ? withoutVideo(words) : { status: "succeeded", source: { url } };
   }
   if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
-  // The video is there, only not enlarged.
-  const plain = word === "video_upsampling_failed" ? (job.video_url ?? detail?.video_url) : null;
-  if (plain != null) return { status: "succeeded", source: { url: plain } };
+  // The video is there, and smaller than what was sold. It is paid for over there, which the reason keeps on record.
+  const isSmaller = word === "video_upsampling_failed" && (job.video_url ?? detail?.video_url) != null;
+  if (isSmaller) return { status: "failed", by: "route", reason: "upstream_invalid_result" };
   return endedBadly(state, () => failureOf(words));
 }

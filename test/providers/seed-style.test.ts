@@ -359,7 +359,7 @@ describe("poll", () => {
     ["completed", found("output.mp4")],
     ["retried_inside", found("upsampled.mp4")],
     ["url_in_detail", found("base.mp4")],
-    ["upsampling_failed", found("base.mp4")],
+    ["upsampling_failed", { status: "failed", by: "route", reason: "upstream_invalid_result" }],
     ["task_layer", found("output.mp4")],
     ["processing", { status: "running", retryAfterMs: null }],
     ["completed_without_url", { status: "empty" }],
