@@ -40,7 +40,7 @@ export function seedStyle(upstream: Upstream): Provider {
     const headers = { ...ownHeaders, ...(upstream.honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(`${baseUrl}/v1/video/create`, { method: "POST", headers, body: wireJob(job), signal });
     const answer = isSuccess(reply)
-      ? readCreated(reply.body, upstream)
+      ? readCreated(reply.body, job, upstream)
       : raise(refusalOf(reply, ownErrorWords(reply), job.prompt) ?? unclear("submit", reply));
     return answer ?? raise(unclear("submit", reply));
   }
@@ -63,32 +63,61 @@ export function seedStyle(upstream: Upstream): Provider {
 }
 
 /** Null and false are left out: servers differ in what they make of them, and agree on what absence means. */
-function wireJob({ model, prompt, generation, images }: Job): Json {
-  const { enhancePrompt, upsample, aspectRatio } = generation;
+function wireJob(job: Job): Json {
+  const { model, prompt, generation, images } = job;
+  const { upsample, aspectRatio } = generation;
   return {
     model,
     prompt,
-    // A prompt that we rewrote is not to be rewritten again.
-    ...(enhancePrompt && prompt === generation.prompt ? { enhance_prompt: true } : {}),
+    ...(rewrites(job) ? { enhance_prompt: true } : {}),
     ...(upsample ? { enable_upsample: true } : {}),
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
     ...(images.length === 0 ? {} : { images: images.map(({ url }) => url) }),
   };
 }
 
-function readCreated(body: unknown, upstream: Upstream): Submitted | null {
+/** Whether it is asked to rewrite the prompt. One that we rewrote is not to be rewritten again. */
+function rewrites({ prompt, generation }: Job): boolean {
+  return generation.enhancePrompt && prompt === generation.prompt;
+}
+
+function readCreated(body: unknown, job: Job, upstream: Upstream): Submitted | null {
   const created = createReply.safeParse(body).data;
   const id = created?.id ?? created?.task_id ?? created?.data?.task_id ?? created?.data?.id;
   if (id == null) return null;
   const rewritten = created?.enhanced_prompt ?? created?.data?.enhanced_prompt ?? "";
-  return { operation: { id }, prompt: isFit(rewritten, upstream) ? rewritten : null };
+  return { operation: { id }, prompt: rewrites(job) && isFit(rewritten, job.prompt, upstream) ? rewritten : null };
 }
 
-/** A tenant gets to read it: nothing that says who serves it, leads anywhere, or was ours to keep. */
-function isFit(rewritten: string, { baseUrl, credential }: Upstream): boolean {
+/** A tenant gets to read it: nothing that says who serves it, leads anywhere, or was ours to keep; but for what the `prompt` says too. */
+function isFit(rewritten: string, prompt: string, { baseUrl, credential }: Upstream): boolean {
   const said = rewritten.toLowerCase();
+  const asked = prompt.toLowerCase();
+  const isNew = (word: string): boolean => !asked.includes(word);
+  if ([...dotted(said).filter(isHost), ...wordsIn(said).filter(isToken)].some(isNew)) return false;
   const isTelling = /https?:\/\/|\bwww\.|\bsk-\w/.test(said) || said.includes(new URL(baseUrl).hostname);
   return isPromptAgain(rewritten) && !isTelling && !rewritten.includes(credential);
+}
+
+/** Words and what dots join. One pass over the text: it may be long, and made to be slow to search. */
+function dotted(text: string): string[] {
+  return (text.match(/[\p{L}\p{N}_.-]+/gu) ?? []).map((each) => each.replace(/^[._-]+|[._-]+$/g, ""));
+}
+
+function wordsIn(text: string): string[] {
+  return text.match(/[\p{L}\p{N}_-]+/gu) ?? [];
+}
+
+function isHost(text: string): boolean {
+  const labels = text.split(".");
+  const isName = labels.length > 1 && labels.at(-2) !== "" && /^\p{L}{2,}$/u.test(labels.at(-1) ?? "");
+  return isName || /^\d{1,3}(\.\d{1,3}){3}$/.test(text);
+}
+
+/** As ids and keys look, which is not how "19th-century" does. */
+function isToken(word: string): boolean {
+  const isPlain = /^\d{1,4}(st|nd|rd|th|s|k|mm|fps)(-\p{L}+)*$/u.test(word);
+  return word.length >= 12 && /\p{L}/u.test(word) && /\p{N}/u.test(word) && !isPlain;
 }
 
 /** Null: it says nothing of the job. */
