@@ -94,7 +94,8 @@ async function attemptsOf(id: string): Promise<{ provider: string; outcome: stri
 /** A task for each form, to its end; the providers that call back do. */
 async function runAll(): Promise<{ ids: string[]; videos: Video[]; jobs: number[] }> {
   const before = forms.map((form) => form.jobs());
-  const ids = await Promise.all(forms.map(async ({ model }) => create(model)));
+  // What a provider makes of the prompt, where it says so, is a tenant's to read.
+  const ids = await Promise.all(forms.map(async ({ model }) => create(model, { enhance_prompt: true })));
   const videos = await Promise.all(
     forms.map(async (form, index) => {
       const ended = untilEnded(ids[index] ?? "");

@@ -131,6 +131,16 @@ describe.each(FORM_NAMES)("%s", (name) => {
     expect(await sourceOf(operation)).toBeDefined();
   });
 
+  it("tells no rewritten prompt that has anything of the provider in it, whichever it is", async () => {
+    const { provider, signal, job } = await start(name);
+    const rewriting = { ...job, generation: { ...job.generation, enhancePrompt: true } };
+    // The words of three replies carry each of them in turn.
+    for (const _ of CANARIES) {
+      const { prompt } = await provider.submit(rewriting, signal());
+      expect(CANARIES.filter((each) => prompt?.includes(each))).toEqual([]);
+    }
+  });
+
   it("takes one that does not know its job yet for missing, and one that is slow for slow", async () => {
     const { provider, signal, submitted, sourceOf } = await start(name, { query: ["not-found-just-after-create", "slow-body"] });
     const operation = await submitted();
