@@ -12,7 +12,13 @@ import { lenient, link, text } from "./reply-parts.ts";
 
 /** What resellers' links live for, usually. */
 const LINK_LIFE_MS = 24 * 60 * 60_000;
-const jobId = lenient(z.string().min(1).max(255));
+const jobId = lenient(
+  z
+    .string()
+    .min(1)
+    .max(255)
+    .refine((id) => id.isWellFormed()),
+);
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
 const made = z.looseObject({ id: jobId, task_id: jobId, enhanced_prompt: lenient(z.string()) });

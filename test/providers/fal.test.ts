@@ -282,6 +282,7 @@ describe("submit, outcome unknown", () => {
     ["no id", { status: "IN_QUEUE" }],
     ["an empty id", { request_id: "" }],
     ["an id that leads elsewhere", { request_id: ".." }],
+    ["an id that is half a character", { request_id: "a\ud800" }],
     ["an id that is no text", { request_id: 7 }],
     ["an id of 256 characters", { request_id: "x".repeat(256) }],
     ["a list", []],

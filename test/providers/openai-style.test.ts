@@ -264,6 +264,7 @@ describe("submit, outcome unknown", () => {
     ["an empty id", { id: "" }],
     ["an id that is no text", { id: 7 }],
     ["an id that leads elsewhere", { id: ".." }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is too long", { id: "x".repeat(2_049) }],
     ["a list", [CREATED]],
     ["null", null],

@@ -252,6 +252,7 @@ describe("submit, outcome unknown", () => {
     ["no id", { status: "starting" }],
     ["an empty id", { id: "" }],
     ["an id that leads elsewhere", { id: ".." }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is no text", { id: 7 }],
     ["an id of 256 characters", { id: "x".repeat(256) }],
     ["a list", []],

@@ -306,6 +306,7 @@ describe("submit, outcome unknown", () => {
     ["a flat error", errors.flat],
     ["no id", { status: "pending" }],
     ["an empty id", { id: "" }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is no text", { id: 7 }],
     ["a list", []],
     ["null", null],
