@@ -98,7 +98,7 @@ const outcome = z.looseObject({
 const created = z.looseObject({ name: operationName });
 const operationReply = z.looseObject({
   name: lenient(z.string()),
-  done: lenient(z.union([z.boolean(), z.literal("true").transform(() => true)])),
+  done: lenient(z.union([z.boolean(), z.literal(["true", 1]).transform(() => true)])),
   error: lenient(googleError),
   response: lenient(outcome.extend({ generateVideoResponse: lenient(outcome) })),
 });

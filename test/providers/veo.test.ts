@@ -300,6 +300,12 @@ describe("poll", () => {
     [done({ videos: "x", generateVideoResponse: [] }), { status: "empty" }],
     [done({ videos: [{ uri: "" }, { uri: 7 }, { bytesBase64Encoded: "" }] }), { status: "empty" }],
     [{ name: NAME, done: true }, { status: "empty" }],
+    [{ name: NAME, done: "true" }, { status: "empty" }],
+    [{ name: NAME, done: 1 }, { status: "empty" }],
+    [
+      { name: NAME, done: 0 },
+      { status: "running", retryAfterMs: null },
+    ],
   ])("reads %j as %j", async (body, result) => {
     stub.reply(200, body);
     expect(await poll()).toEqual(result);
