@@ -1638,12 +1638,12 @@ describe("reference images for a wire that inlines them", () => {
     expectFailing(begin(prepared, DEADLINE, inline).task, "queue_timeout");
   });
 
-  it("may have 15 MB together, whatever each may have: nobody is asked with more", () => {
+  it("may have 14 MB together, whatever each may have: nobody is asked with more", () => {
     const together = (...sizes: number[]): TaskEvent => ({
       type: "prepared",
       images: sizes.map((size) => ({ bytes: size * 1024 * 1024, mimeType: "image/png" as const })),
     });
-    expect(after(task, together(7, 5, 3), T0).status).toBe("queued");
-    expectFailing(after(task, together(10, 5.1), T0), "image_invalid");
+    expect(after(task, together(7, 5, 2), T0).status).toBe("queued");
+    expectFailing(after(task, together(10, 4.1), T0), "image_invalid");
   });
 });
