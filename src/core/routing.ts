@@ -37,6 +37,8 @@ export interface Route {
 
 /** How many clean refusals a route may give one task before the task counts as refused. */
 const REFUSALS_A_ROUTE = 3;
+/** How many jobs of one task may fall to a filter that the same prompt may pass, before nobody is asked again. */
+const FILTERED_A_TASK = 2;
 
 /** What of a task decides where it goes. */
 export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route" | "deadlineAt"> & {
@@ -107,7 +109,13 @@ function isSpent(route: Route, task: Routed): boolean {
   const mine = attemptsOn(route, task);
   const hard = mine.filter(({ outcome }) => outcome === "refused").length;
   if (hard >= REFUSALS_A_ROUTE || mine.some(({ reason }) => reason === "model_unavailable")) return true;
-  return mine.some(({ outcome }) => outcome === "failed" || outcome === "abandoned");
+  if (task.attempts.filter(isFiltered).length >= FILTERED_A_TASK) return true;
+  return mine.some((attempt) => (attempt.outcome === "failed" && !isFiltered(attempt)) || attempt.outcome === "abandoned");
+}
+
+/** By a filter that the same prompt may pass another time: what it cannot pass at all ends the task. */
+function isFiltered({ outcome, reason }: Attempt): boolean {
+  return outcome === "failed" && reason === "content_policy";
 }
 
 /** Each credential has waits of its own; the route is ready when the first of them is. */

@@ -1044,6 +1044,18 @@ describe("news", () => {
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
   const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;
+
+  it("is made once more by its only provider after a filter that it may pass, and then fails as content_policy, nothing owed", () => {
+    const filtered: TaskEvent = { type: "provider_failed", by: "route", reason: "content_policy" };
+    const only = [aRoute()];
+    const first = after(aTask({ status: "running" }), filtered, T0 + MINUTE);
+    const again = begin(first, T0 + MINUTE, only);
+    expect(again.effect).toMatchObject({ kind: "submit", attempt: { provider: "alpha", number: 2 } });
+    const second = after(after(again.task, EVENTS.submitted, T0 + MINUTE), filtered, T0 + 2 * MINUTE);
+    const settling = expectFailing(begin(second, T0 + 2 * MINUTE, only).task, "content_policy");
+    expect(orphansOf(settling)).toEqual([]);
+  });
+
   const OVERDUE = T0 + 5 * MINUTE;
   const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: OVERDUE })] });
   const leased = routes.map((route) => ({ ...route, leased: true }));
