@@ -5,6 +5,9 @@ import type { ModelName } from "./models.ts";
 import type { Attempt, Task, Wait } from "./task.ts";
 import type { Mode } from "./api-key.ts";
 
+/** Where a provider says of itself that something happened: nowhere, at https URLs, or at any. */
+export type CallsBack = "none" | "https" | "any";
+
 /** A provider and what it calls our models. Lower priority numbers go first; among equals, tasks are spread by weight. */
 export interface Route {
   readonly provider: string;
@@ -28,7 +31,7 @@ export interface Route {
   /** Whether a submit of unknown outcome may be repeated under its reference. */
   readonly resubmits: boolean;
   /** Whether it says itself when something happens. */
-  readonly hinted: boolean;
+  readonly hinted: CallsBack;
   /** Its 95th percentile times this, and a task counts as stuck there; null: only at its deadline. */
   readonly overdueFactor: number | null;
   /** US cents a video; null: not known. */

@@ -8,7 +8,7 @@ import { RefusedError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { isProblem } from "./borrowed-wire.ts";
-import { isFresh, jsonIn } from "./callback-signature.ts";
+import { callsBackOf, isFresh, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles, type ImageRoles } from "./image-roles.ts";
 import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
@@ -64,9 +64,7 @@ export function fal(upstream: Upstream): Provider {
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const url = new URL(`${baseUrl}/${endpointOf(job)}`);
-    // A local run's callbacks are reached from this machine only.
-    const isReachable = job.callbackUrl?.startsWith("https:") === true || baseUrl.startsWith("http:");
-    if (job.callbackUrl !== null && isReachable) url.searchParams.set("fal_webhook", job.callbackUrl);
+    if (job.callbackUrl !== null) url.searchParams.set("fal_webhook", job.callbackUrl);
     const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(url.href, { method: "POST", headers, body: wireJob(job), signal });
     if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
@@ -106,7 +104,12 @@ export function fal(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
+    traits: {
+      images: "url",
+      callback: callsBackOf(upstream),
+      idempotentCreate: honoursIdempotencyKey,
+      retentionMs: RETENTION_MS,
+    },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

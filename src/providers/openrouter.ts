@@ -142,7 +142,8 @@ export function openrouter(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
+    // Other callback URLs than https are refused, and with them the job.
+    traits: { images: "url", callback: "https", idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,
@@ -165,8 +166,7 @@ function wireJob(job: Job): Json {
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
     ...(references.length > 0 ? { input_references: references.map(wireImage) } : {}),
     ...(frames.length > 0 ? { frame_images: frames } : {}),
-    // Others than https are refused, and with them the job.
-    ...(callbackUrl?.startsWith("https:") === true ? { callback_url: callbackUrl } : {}),
+    ...(callbackUrl === null ? {} : { callback_url: callbackUrl }),
   };
 }
 

@@ -61,7 +61,7 @@ export function seedStyle(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: false, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: LINK_LIFE_MS },
+    traits: { images: "url", callback: "none", idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: LINK_LIFE_MS },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),

@@ -145,7 +145,7 @@ export function veo(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
+    traits: { images: "inline", callback: "none", idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
     submit,
     poll,
     open: async (handle, from, signal) => {

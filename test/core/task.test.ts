@@ -1041,6 +1041,18 @@ describe("news", () => {
   });
 });
 
+describe("an attempt", () => {
+  it.each([
+    ["none", "https://api.example", false],
+    ["https", "https://api.example", true],
+    ["https", "http://127.0.0.1:8787", false],
+    ["any", "http://127.0.0.1:8787", true],
+  ] as const)("at a route that calls back at %s URLs, of a task created at %s, counts on hints: %s", (hinted, base, expected) => {
+    const { task } = begin(aTask({ base }), T0, [aRoute({ hinted })]);
+    expect(task.attempts).toMatchObject([{ hinted: expected }]);
+  });
+});
+
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
   const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;

@@ -139,8 +139,6 @@ describe("submit", () => {
 
   it.each([
     ["https://gateway.example/t?a=1&b=2", "?fal_webhook=https%3A%2F%2Fgateway.example%2Ft%3Fa%3D1%26b%3D2"],
-    // A local run's: fal cannot reach it.
-    ["http://127.0.0.1:8787/t", ""],
     [null, ""],
   ])("asks to be called back at %s with %j", async (callbackUrl, query) => {
     reply(200, CREATED);
@@ -187,7 +185,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 7 * 86_400_000 });
+    expect(provider.traits).toEqual({ images: "url", callback: "https", idempotentCreate: false, retentionMs: 7 * 86_400_000 });
   });
 });
 

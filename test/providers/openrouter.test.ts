@@ -97,8 +97,7 @@ describe("submit", () => {
     ],
     [aJob({ model: "veo2-fast-components" }, { model: "veo3" }), {}],
     [aJob({}, { callbackUrl: "https://gateway.example/t" }), { callback_url: "https://gateway.example/t" }],
-    // A local run's: it would be refused, and with it the job.
-    [aJob({}, { callbackUrl: "http://127.0.0.1:8787/t" }), {}],
+    [aJob({}, { callbackUrl: null }), {}],
   ] satisfies [Job, object][])("maps %j to %j", async (job, expected) => {
     reply(202, CREATED);
     await submit(job);

@@ -44,7 +44,7 @@ async function signedIn(): Promise<void> {
 
 describe("traits and defaults", () => {
   it("says what it does", () => {
-    expect(developer.traits).toEqual({ images: "inline", callback: false, idempotentCreate: false, retentionMs: 48 * 3_600_000 });
+    expect(developer.traits).toEqual({ images: "inline", callback: "none", idempotentCreate: false, retentionMs: 48 * 3_600_000 });
     expect(veo(anUpstream({ honoursIdempotencyKey: true })).traits.idempotentCreate).toBe(true);
     expect(veo(anUpstream({ credential: aServiceAccount() })).traits.retentionMs).toBeNull();
     expect(developer).not.toHaveProperty("cancel");
