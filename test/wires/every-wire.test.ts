@@ -6,13 +6,11 @@ import type { Provider } from "../../src/ports.ts";
 import { providerTable } from "../../src/wire-providers.ts";
 import { CANARIES } from "../support/emulators/canary.ts";
 import type { Fault } from "../support/emulators/faults.ts";
-import { envOf, FORM_NAMES, startForm, type Form, type FormName } from "../support/provider-forms.ts";
+import { envOf, FORM_NAMES, INLINE_FORMS, startForm, type Form, type FormName } from "../support/provider-forms.ts";
 import { aJob } from "../support/upstreams.ts";
 
 const CLIP_BYTES = 146_831;
 const MESSAGE = "a lake";
-/** It has its video inside its reply: what is told of downloads is told of that. */
-const INLINE: FormName = "veo-vertex-inline";
 
 const running: Form[] = [];
 afterEach(async () => {
@@ -149,7 +147,7 @@ describe.each(FORM_NAMES)("%s", (name) => {
   });
 });
 
-describe.each(FORM_NAMES.filter((name) => name !== INLINE))("a download from %s", (name) => {
+describe.each(FORM_NAMES.filter((name) => !INLINE_FORMS.includes(name)))("a download from %s", (name) => {
   const CALLS = ["download", "storage"];
   const onDownload = (fault: Fault) => Object.fromEntries(CALLS.map((call) => [call, [fault]]));
 
