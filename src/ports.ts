@@ -13,6 +13,7 @@ import type { Limits, PlanAsk, TenantStatus, Usage } from "./core/quota.ts";
 import type { ByteRange } from "./core/range.ts";
 import type { ImageType } from "./core/reference-image.ts";
 import type { Result } from "./core/result.ts";
+import type { CallsBack } from "./core/routing.ts";
 import type { Quantiles } from "./core/latency.ts";
 import type { Attempt, AttemptReason, Lease, Metadata, Orphan, StoredVideo, Wait, Task, TaskSpec, Upload } from "./core/task.ts";
 import type { Delivery, Endpoint, EndpointChange, MessageLabel, SigningSecrets } from "./core/webhook.ts";
@@ -74,8 +75,8 @@ export interface Upstream {
 export interface ProviderTraits {
   /** Whether images are passed on as URLs or sent along. */
   readonly images: "url" | "inline";
-  /** Whether it calls `Job.callbackUrl`. */
-  readonly callback: boolean;
+  /** At which URLs it calls `Job.callbackUrl`: a job has no other. */
+  readonly callback: CallsBack;
   /** Whether a submit repeated with the same reference starts one job. */
   readonly idempotentCreate: boolean;
   /** For how long what it has made can be fetched there, as far as it or its users say; null: unknown, or the operator's to decide. */

@@ -70,7 +70,7 @@ const SIMULATED: Route = {
   images: "url",
   leased: false,
   resubmits: false,
-  hinted: false,
+  hinted: "none",
   overdueFactor: null,
   costCents: null,
 };
@@ -189,7 +189,7 @@ function routeOf(settings: ProviderSettings, adapters: ReadonlyMap<string, Provi
     images: traits?.images ?? "url",
     leased: true,
     resubmits: traits?.idempotentCreate ?? false,
-    hinted: traits?.callback ?? false,
+    hinted: traits?.callback ?? "none",
     overdueFactor: settings.overdue_factor ?? null,
     costCents: settings.cost_cents ?? null,
   };

@@ -5,6 +5,9 @@ import type { ModelName } from "./models.ts";
 import type { Attempt, Task, Wait } from "./task.ts";
 import type { Mode } from "./api-key.ts";
 
+/** Where a provider says of itself that something happened: nowhere, at https URLs, or at any. */
+export type CallsBack = "none" | "https" | "any";
+
 /** A provider and what it calls our models. Lower priority numbers go first; among equals, tasks are spread by weight. */
 export interface Route {
   readonly provider: string;
@@ -28,7 +31,7 @@ export interface Route {
   /** Whether a submit of unknown outcome may be repeated under its reference. */
   readonly resubmits: boolean;
   /** Whether it says itself when something happens. */
-  readonly hinted: boolean;
+  readonly hinted: CallsBack;
   /** Its 95th percentile times this, and a task counts as stuck there; null: only at its deadline. */
   readonly overdueFactor: number | null;
   /** US cents a video; null: not known. */
@@ -37,6 +40,8 @@ export interface Route {
 
 /** How many clean refusals a route may give one task before the task counts as refused. */
 const REFUSALS_A_ROUTE = 3;
+/** How many jobs of one task may fall to a filter that the same prompt may pass, before nobody is asked again. */
+const FILTERED_A_TASK = 2;
 
 /** What of a task decides where it goes. */
 export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route" | "deadlineAt"> & {
@@ -112,7 +117,13 @@ function isSpent(route: Route, task: Routed): boolean {
   const mine = attemptsOn(route, task);
   const hard = mine.filter(({ outcome }) => outcome === "refused").length;
   if (hard >= REFUSALS_A_ROUTE || mine.some(({ reason }) => reason === "model_unavailable")) return true;
-  return mine.some(({ outcome }) => outcome === "failed" || outcome === "abandoned");
+  if (task.attempts.filter(isFiltered).length >= FILTERED_A_TASK) return true;
+  return mine.some((attempt) => (attempt.outcome === "failed" && !isFiltered(attempt)) || attempt.outcome === "abandoned");
+}
+
+/** By a filter that the same prompt may pass another time: what it cannot pass at all ends the task. */
+function isFiltered({ outcome, reason }: Attempt): boolean {
+  return outcome === "failed" && reason === "content_policy";
 }
 
 /** Each credential has waits of its own; the route is ready when the first of them is. */

@@ -232,7 +232,7 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     model,
     startedAt: now,
     latency: { medianMs: median, quantiles },
-    hinted: route.hinted,
+    hinted: route.hinted === "any" || (route.hinted === "https" && task.base.startsWith("https:")),
     repeatable: route.resubmits,
     overdueAt: route.overdueFactor === null || p95 === undefined ? null : Math.round(now + p95 * route.overdueFactor),
     costCents: route.costCents,

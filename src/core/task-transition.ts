@@ -75,7 +75,7 @@ const SPOILED_ALLOWED = 2;
 /** Before another route is tried: long enough that a mistake in the settings does not become a hot loop. */
 const NEXT_ROUTE_MS = 1_000;
 /** All of a task's images, in base64 and in JSON, have to fit into an isolate's memory. */
-export const MAX_INLINED_BYTES = 15 * 1024 * 1024;
+export const MAX_INLINED_BYTES = 14 * 1024 * 1024;
 /** An image's server that is down is not waited for until the deadline, with credits held all the while. */
 const IMAGE_TRIES = 3;
 /** Waits as after so many failures: 16 s. */

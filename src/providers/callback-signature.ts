@@ -1,8 +1,14 @@
-// What adapters share to tell whether a callback is their provider's own. Nothing of what came is kept or told on.
+// What adapters share of callbacks: where they may be sent, and whether one is the provider's own. Nothing of what came is kept or told on.
 import { Webhook } from "standardwebhooks";
-import type { Callback } from "../ports.ts";
+import type { CallsBack } from "../core/routing.ts";
+import type { Callback, Upstream } from "../ports.ts";
 
 const LEEWAY_SECONDS = 300;
+
+/** From outside a local run cannot be reached; an emulator on this machine reaches it. */
+export function callsBackOf({ baseUrl }: Pick<Upstream, "baseUrl">): CallsBack {
+  return baseUrl.startsWith("http:") ? "any" : "https";
+}
 
 /** Signed so lately that it is not somebody's copy of an old one; `timestamp` as the header has it, in unix seconds. */
 export function isFresh(timestamp: string): boolean {

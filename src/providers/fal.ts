@@ -8,7 +8,7 @@ import { RefusedError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
 import { isProblem } from "./borrowed-wire.ts";
-import { isFresh, jsonIn } from "./callback-signature.ts";
+import { callsBackOf, isFresh, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles, type ImageRoles } from "./image-roles.ts";
 import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
@@ -47,6 +47,7 @@ const modelError = z.looseObject({ detail: z.array(lenient(z.looseObject({ msg: 
 const queueError = z.looseObject({ detail: text, error: text, error_type: text });
 
 const TIMED_OUT = /(generation|request|startup) timeout/;
+const CANCELLED = /client cancell?ed/;
 /** The model cannot do what was asked for, another may. */
 const NOT_BY_THIS_MODEL = /feature not supported/;
 /** A result that lags behind its status. */
@@ -63,9 +64,7 @@ export function fal(upstream: Upstream): Provider {
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const url = new URL(`${baseUrl}/${endpointOf(job)}`);
-    // A local run's callbacks are reached from this machine only.
-    const isReachable = job.callbackUrl?.startsWith("https:") === true || baseUrl.startsWith("http:");
-    if (job.callbackUrl !== null && isReachable) url.searchParams.set("fal_webhook", job.callbackUrl);
+    if (job.callbackUrl !== null) url.searchParams.set("fal_webhook", job.callbackUrl);
     const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
     const reply = await callJson(url.href, { method: "POST", headers, body: wireJob(job), signal });
     if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
@@ -105,7 +104,12 @@ export function fal(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
+    traits: {
+      images: "url",
+      callback: callsBackOf(upstream),
+      idempotentCreate: honoursIdempotencyKey,
+      retentionMs: RETENTION_MS,
+    },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
@@ -170,23 +174,29 @@ function refusal(reply: JsonReply, prompt: string): Error | null {
 
 /** `said`: what the status had to say of an error. Null: it says nothing of the request. */
 function readResult(reply: JsonReply, said: string): PollResult | null {
-  const later = accountError(reply);
-  if (later !== null) throw later;
   const url = isSuccess(reply) ? resultReply.safeParse(reply.body).data?.video?.url : null;
   if (url != null) return { status: "succeeded", source: { url } };
   const words = errorWords(reply);
-  // The request failed, with that status: 5xx, too.
-  if (said !== "" || modelError.safeParse(reply.body).success) return failure(joined([said, words]), reply.status);
-  const down = outage(reply);
-  if (down !== null) throw down;
+  // The request failed, with that status: 401 and 5xx, too.
+  const hasFailed = said !== "" || modelError.safeParse(reply.body).success || hasEnded(reply);
+  if (hasFailed) return failure(joined([said, words]), reply.status);
+  const later = accountError(reply) ?? outage(reply);
+  if (later !== null) throw later;
   if (!reply.readable) return null;
   if (reply.status === 404) return { status: "missing" };
   if (words === "") return isSuccess(reply) ? { status: "empty" } : null;
   return NOT_YET.test(words) ? { status: "running" } : failure(words);
 }
 
+/** Whether its error is one that only a run ends with; others may be of the call that asks for the result. */
+function hasEnded({ body }: JsonReply): boolean {
+  const type = folded([queueError.safeParse(body).data?.error_type]);
+  return TIMED_OUT.test(type) || CANCELLED.test(type);
+}
+
 /** `status`: of the result, where the request has failed with one. */
 function failure(words: string, status?: number): PollResult {
+  if (CANCELLED.test(words)) return { status: "failed", by: "task", reason: "cancelled" };
   if (TIMED_OUT.test(words)) return { status: "failed", by: "route", reason: "timeout" };
   const found = failureOf(words);
   // The model has looked at what it was given, and cannot make anything of it; nobody could.

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { MODEL_NAMES, type ModelName } from "../core/models.ts";
 import type { Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
+import { callsBackOf } from "./callback-signature.ts";
 import { retryAfterMs } from "./call-json.ts";
 import { foldStatus, endedBadly } from "./fold-status.ts";
 import { googleAccount, googleBaseUrl } from "./google-account.ts";
@@ -73,8 +74,8 @@ export function gemini(upstream: Upstream): Provider {
   const parent = isVertex ? `v1beta1/${project}/locations/${upstream.region ?? DEFAULT_REGION}` : "v1beta";
   const interactions = `${baseUrl}/${parent}/interactions`;
   // Of the Developer API; another server of this wire may refuse what it does not know.
-  const isLocal = baseUrl.startsWith("http:");
-  const callback = !isVertex && (isLocal || baseUrl === baseUrlOf(upstream.credential, null));
+  const isGoogles = baseUrl.startsWith("http:") || baseUrl === baseUrlOf(upstream.credential, null);
+  const callback = !isVertex && isGoogles ? callsBackOf(upstream) : "none";
   const isSigned = googleCallbacks(upstream);
   const urlOf = ({ id }: { id: string }): string => `${interactions}/${encodeURIComponent(id)}`;
 
@@ -130,7 +131,6 @@ export function gemini(upstream: Upstream): Provider {
   };
 
   function wireJob({ model, prompt, generation, images, callbackUrl }: Job): Json {
-    const isReachable = callbackUrl?.startsWith("https:") === true || isLocal;
     const format = {
       type: "video",
       // Vertex puts a video nowhere but in a bucket that is named.
@@ -157,7 +157,7 @@ export function gemini(upstream: Upstream): Provider {
       ],
       response_format: isVertex ? [format] : format,
       generation_config: { video_config: { task: taskOf(generation.model, images.length) } },
-      ...(callback && callbackUrl !== null && isReachable ? { webhook_config: { uris: [callbackUrl] } } : {}),
+      ...(callback !== "none" && callbackUrl !== null ? { webhook_config: { uris: [callbackUrl] } } : {}),
     };
   }
 }

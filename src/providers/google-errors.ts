@@ -1,6 +1,6 @@
 // Google's errors, in replies and in operations: whose they are, and what they mean.
 import { z } from "zod";
-import { RetryableError, type RefusedError } from "../core/upstream-errors.ts";
+import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type { PollResult } from "../ports.ts";
 import { retryAfterMs, type JsonReply } from "./call-json.ts";
 import { accountError, ACCOUNT_WAIT_MS, failureOf, folded, isPolicy, outage, refusalOf, says } from "./judge-reply.ts";
@@ -50,9 +50,16 @@ export function accountTrouble(reply: JsonReply, prompt: string): RetryableError
     if (says(words, OUT_OF_CREDIT, prompt)) return new RetryableError("out_of_credit", ACCOUNT_WAIT_MS);
     return new RetryableError("rate_limited", retryAfterMs(reply.headers, Date.now()) ?? retryDelayMs(error));
   }
-  const isUnmet = isPrecondition(error) && says(words, UNMET_BY_THE_ACCOUNT, prompt) && !isPolicy(words);
-  const isTheirs = (status === 400 || status === 403) && (isUnmet || says(words, ABOUT_THE_ACCOUNT, prompt));
+  const reasons = folded(reasonsOf(error));
+  // Reasons are of a list of Google's own: no prompt is repeated in them.
+  const isTheirs = isAboutTheAccount(status, error, (pattern) => pattern.test(reasons) || says(words, pattern, prompt));
   return isTheirs ? new RetryableError("unauthorized", ACCOUNT_WAIT_MS) : null;
+}
+
+/** By the words that `finds` looks in. */
+function isAboutTheAccount(status: number, error: GoogleError | null, finds: (pattern: RegExp) => boolean): boolean {
+  const isUnmet = isPrecondition(error) && finds(UNMET_BY_THE_ACCOUNT) && !isPolicy(wordsOf(error));
+  return (status === 400 || status === 403) && (isUnmet || finds(ABOUT_THE_ACCOUNT));
 }
 
 /** Why a call that costs nothing is to be made again later; null: its reply is to be read. */
@@ -63,7 +70,13 @@ export function reasonToWait(reply: JsonReply): RetryableError | null {
 /** `refusalOf` in Google's words. */
 export function googleRefusal(reply: JsonReply, prompt: string): RetryableError | RefusedError | null {
   const error = errorOf(reply);
-  return accountTrouble(reply, prompt) ?? refusalOf(reply, error === null ? null : wordsOf(error), prompt);
+  const trouble = accountTrouble(reply, prompt);
+  if (trouble !== null) return trouble;
+  // Of the account, or of the prompt that shares its words: another route shows which.
+  if (isAboutTheAccount(reply.status, error, (pattern) => pattern.test(wordsOf(error)))) {
+    return new RefusedError("route", "upstream_rejected");
+  }
+  return refusalOf(reply, error === null ? null : wordsOf(error), prompt);
 }
 
 /** A job that has failed with these errors. */
@@ -103,8 +116,11 @@ export function saysNothing({ code, status, message }: GoogleError): boolean {
 
 /** Folded. */
 export function wordsOf(error: GoogleError | null | undefined): string {
-  const reasons = error?.details?.map((detail) => detail?.reason) ?? [];
-  return folded([error?.code, error?.status, error?.message, ...reasons]);
+  return folded([error?.code, error?.status, error?.message, ...reasonsOf(error)]);
+}
+
+function reasonsOf(error: GoogleError | null | undefined): (string | null | undefined)[] {
+  return error?.details?.map((detail) => detail?.reason) ?? [];
 }
 
 function retryDelayMs(error: GoogleError | null): number | null {

@@ -6,12 +6,18 @@ import { retryAfterMs, type JsonReply } from "./call-json.ts";
 
 // All of these are matched against `folded` words.
 const POLICY =
-  /support code|responsible ai|usage guidelines|safety|sensitive words|prohibited|unsafe|moderation|(?<!account.{0,30})flagged|violat.{0,200}polic|polic.{0,200}violat|content policy|prompt blocked/;
+  /support code|responsible ai|usage guidelines|safety|sensitive words|prohibited|unsafe|moderation|(?<!account.{0,30})flagged|violat.{0,200}polic|polic.{0,200}violat|content policy|prompt blocked|\bblocklist\b|\bspii\b/;
 const ABOUT_CONTENT =
-  /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed) (content|prompt|image)/;
+  /\b(content|prompts?|images?)\b.{0,40}\b(forbidden|prohibited|blocked|disallowed)|(forbidden|prohibited|blocked|disallowed|unsafe) (content|prompt|image)/;
+/** With ABOUT_CONTENT, what is clear also under a 503, where words about safety may be about a service that is down. */
+const BLOCKED = /content policy|(prompt|moderation) blocked|sensitive words/;
 const OUT_OF_CREDIT = /insufficient (user )?(quota|balance|credit|fund)|depleted|billing/;
+/** Of a server with several behind it, what it says when none of them has the model: no outage, which would be all models'. */
+const NOT_SERVED = /model not found|no available (channel|key)/;
 const NO_SUCH_MODEL =
   /model not found|no available (channel|key)|model access denied|(unknown|unsupported|invalid) model|\bmodels?\b.{0,120}(not found|not exist|not supported|not available|no longer available)/;
+/** Google's names the resource, a model among them, and says of it that "it may not exist". */
+const DENIED = /permission\b.{0,120}?\bdenied/;
 const INVALID = /invalid request|invalid parameter|missing parameter/;
 const IMAGE_UNREAD =
   /image load error|file download error|(not|cannot|can't|unable to|failed to|error) (fetch|download|load|retrieve|access|open)(ing)?\b.{0,40}\b(image|file|url)|\b(image|file|url)s?\b.{0,60}(not|cannot|can't) (be )?(fetched|downloaded|loaded|retrieved|accessed|accessible|reached|reachable)/;
@@ -45,9 +51,12 @@ export function refusalOf(reply: JsonReply, words: string | null, prompt: string
   if (words === null) return new RefusedError("route", "upstream_rejected");
   // Policy blocks come under nearly any number.
   if (isPolicy(words, status)) return new RefusedError("task", "content_policy");
-  if (status === 503) return outage(reply);
+  if (status === 503) {
+    return says(words, NOT_SERVED, prompt) ? new RefusedError("model", "upstream_rejected") : outage(reply);
+  }
   if (status === 403) {
     if (isUnpaid) return outOfCredit();
+    if (says(words, DENIED, prompt)) return new RefusedError("key", "upstream_rejected");
     return new RefusedError(NO_SUCH_MODEL.test(words) ? "route" : "key", "upstream_rejected");
   }
   if (status === 404 || status === 410) {
@@ -61,6 +70,7 @@ export function refusalOf(reply: JsonReply, words: string | null, prompt: string
 
 /** What is prohibited under a 403 may as well be who asks, or from where. */
 export function isPolicy(words: string, status?: number): boolean {
+  if (status === 503) return ABOUT_CONTENT.test(words) || BLOCKED.test(words);
   return ABOUT_CONTENT.test(words) || POLICY.test(status === 403 ? words.replaceAll("prohibited", "") : words);
 }
 
@@ -78,6 +88,11 @@ export function failureOf(words: string): Extract<PollResult, { status: "failed"
   const image = imageTrouble(words);
   if (image !== null) return { status: "failed", by: "task", reason: image };
   return { status: "failed", by: "route", reason: "upstream_rejected" };
+}
+
+/** A job that has ended well, and without a video: by its provider's folded words it was filtered, or there is no telling. */
+export function withoutVideo(words: string): PollResult {
+  return isPolicy(words) ? { status: "failed", by: "task", reason: "content_policy" } : { status: "empty" };
 }
 
 function imageTrouble(words: string): "image_fetch_failed" | "image_invalid" | null {

@@ -27,7 +27,7 @@ export function resultOpener(
   };
 }
 
-/** `url`, and where that has nothing (any more), or leads nowhere that we may go, `otherwise`. */
+/** `url`, and where that cannot be had, for whatever reason, `otherwise`. It is gone, or not for us, only where both are. */
 export async function openEither(
   open: OpenResult,
   { url, otherwise }: { readonly url: string; readonly otherwise: string | null },
@@ -37,10 +37,17 @@ export async function openEither(
   try {
     return await open(url, from, signal);
   } catch (error) {
-    const isOver = error instanceof AssetGoneError || error instanceof RefusedError;
-    if (!isOver || otherwise === null) throw error;
-    return open(otherwise, from, signal);
+    if (otherwise === null || signal.aborted) throw error;
+    try {
+      return await open(otherwise, from, signal);
+    } catch (second) {
+      throw isOver(error) ? second : error;
+    }
   }
+}
+
+function isOver(error: unknown): boolean {
+  return error instanceof AssetGoneError || error instanceof RefusedError;
 }
 
 /** Null: there is no video in it, or not the part of it that was asked for. */

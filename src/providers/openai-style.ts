@@ -67,7 +67,7 @@ export function openaiStyle(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
+    traits: { images: "inline", callback: "none", idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,

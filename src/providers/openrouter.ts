@@ -12,7 +12,19 @@ import { isProblem } from "./borrowed-wire.ts";
 import { isFresh, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles } from "./image-roles.ts";
-import { accountError, failureOf, folded, isSuccess, joined, outage, raise, refusalOf, says, unclear } from "./judge-reply.ts";
+import {
+  accountError,
+  failureOf,
+  folded,
+  isSuccess,
+  joined,
+  outage,
+  raise,
+  refusalOf,
+  says,
+  unclear,
+  withoutVideo,
+} from "./judge-reply.ts";
 import { openEither, resultOpener } from "./open-result.ts";
 import { lenient, link, pathId, text, words } from "./reply-parts.ts";
 
@@ -106,8 +118,10 @@ export function openrouter(upstream: Upstream): Provider {
     if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
     if (state !== "succeeded") return endedBadly(state, () => failureOf(folded([job.error])));
     const { unsigned_urls: unsigned, urls: signed } = job;
-    if (unsigned == null)
-      return signed == null ? { status: "empty" } : { status: "succeeded", source: { url: signed, otherwise: null } };
+    if (unsigned == null) {
+      if (signed == null) return withoutVideo(folded([job.error]));
+      return { status: "succeeded", source: { url: signed, otherwise: null } };
+    }
     return { status: "succeeded", source: { url: ownUrl(unsigned) ?? `${own}/content?index=0`, otherwise: signed ?? null } };
   }
 
@@ -128,7 +142,8 @@ export function openrouter(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
+    // Other callback URLs than https are refused, and with them the job.
+    traits: { images: "url", callback: "https", idempotentCreate: upstream.honoursIdempotencyKey, retentionMs: null },
     submit,
     poll,
     open,
@@ -151,8 +166,7 @@ function wireJob(job: Job): Json {
     ...(aspectRatio === null ? {} : { aspect_ratio: aspectRatio }),
     ...(references.length > 0 ? { input_references: references.map(wireImage) } : {}),
     ...(frames.length > 0 ? { frame_images: frames } : {}),
-    // Others than https are refused, and with them the job.
-    ...(callbackUrl?.startsWith("https:") === true ? { callback_url: callbackUrl } : {}),
+    ...(callbackUrl === null ? {} : { callback_url: callbackUrl }),
   };
 }
 

@@ -5,10 +5,10 @@ import type { ModelName } from "../core/models.ts";
 import { RefusedError, RetryableError } from "../core/upstream-errors.ts";
 import type { Callback, Job, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { callJson, retryAfterMs, type JsonReply } from "./call-json.ts";
-import { hasStandardSignature, jsonIn } from "./callback-signature.ts";
+import { callsBackOf, hasStandardSignature, jsonIn } from "./callback-signature.ts";
 import { endedBadly, foldStatus } from "./fold-status.ts";
 import { imageRoles } from "./image-roles.ts";
-import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear } from "./judge-reply.ts";
+import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear, withoutVideo } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
 import { lenient, link, pathId, text } from "./reply-parts.ts";
 
@@ -65,10 +65,7 @@ export function replicate(upstream: Upstream): Provider {
 
   async function submit(job: Job, signal: AbortSignal): Promise<Submitted> {
     const headers = { ...ownHeaders, ...(honoursIdempotencyKey && { "idempotency-key": job.reference }) };
-    // It refuses others than https, and with them the job; an emulator on this machine does not.
-    const isReachable = job.callbackUrl?.startsWith("https:") === true || baseUrl.startsWith("http:");
-    const webhook: Json =
-      job.callbackUrl !== null && isReachable ? { webhook: job.callbackUrl, webhook_events_filter: ["completed"] } : {};
+    const webhook: Json = job.callbackUrl !== null ? { webhook: job.callbackUrl, webhook_events_filter: ["completed"] } : {};
     const body = { input: wireInput(job), ...webhook };
     const reply = await callJson(`${baseUrl}/v1/models/${job.model}/predictions`, { method: "POST", headers, body, signal });
     if (!isSuccess(reply)) throw refusal(reply, job.prompt) ?? unclear("submit", reply);
@@ -106,7 +103,13 @@ export function replicate(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "url", callback: true, idempotentCreate: honoursIdempotencyKey, retentionMs: RETENTION_MS },
+    traits: {
+      images: "url",
+      // It refuses others than https, and with them the job.
+      callback: callsBackOf(upstream),
+      idempotentCreate: honoursIdempotencyKey,
+      retentionMs: RETENTION_MS,
+    },
     submit,
     poll,
     open: async (source, from, signal) => openResult(sourceSchema.parse(source).url, from, signal),
@@ -167,7 +170,8 @@ function readPrediction(reply: JsonReply): PollResult | null {
   const state = foldStatus(status);
   if (state === "running") return { status: "running", retryAfterMs: retryAfterMs(reply.headers, Date.now()) };
   if (state !== "succeeded") return endedBadly(state, () => failure(folded([error])));
-  return output == null || data_removed === true ? { status: "empty" } : { status: "succeeded", source: { url: output } };
+  const isGone = output == null || data_removed === true;
+  return isGone ? withoutVideo(folded([error])) : { status: "succeeded", source: { url: output } };
 }
 
 function failure(words: string): PollResult {

@@ -13,13 +13,13 @@ export const words = z.string().transform((value) => value.slice(0, MAX_WORDS));
 export const text = lenient(z.union([z.string(), z.number()]).transform((value) => String(value).slice(0, MAX_WORDS)));
 export const link = lenient(z.string().trim().min(1).max(8_192));
 
-/** Dots alone would lead out of the path that the id is put into. */
+/** Dots alone would lead out of the path that the id is put into; half of a surrogate pair cannot be put there at all. */
 export function pathId(max: number) {
   return lenient(
     z
       .string()
       .min(1)
       .max(max)
-      .refine((id) => !/^\.+$/.test(id)),
+      .refine((id) => !/^\.+$/.test(id) && id.isWellFormed()),
   );
 }

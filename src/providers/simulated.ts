@@ -42,7 +42,7 @@ interface Script {
 function provider(clock: Clock): Provider {
   const stopped = new Set<string>();
   return {
-    traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
+    traits: { images: "url", callback: "none", idempotentCreate: false, retentionMs: null },
 
     async submit({ generation, attempt, reference }) {
       const { fate, reason, generationMs } = readTags(generation.prompt);

@@ -98,7 +98,7 @@ const outcome = z.looseObject({
 const created = z.looseObject({ name: operationName });
 const operationReply = z.looseObject({
   name: lenient(z.string()),
-  done: lenient(z.union([z.boolean(), z.literal("true").transform(() => true)])),
+  done: lenient(z.union([z.boolean(), z.literal(["true", 1]).transform(() => true)])),
   error: lenient(googleError),
   response: lenient(outcome.extend({ generateVideoResponse: lenient(outcome) })),
 });
@@ -145,7 +145,7 @@ export function veo(upstream: Upstream): Provider {
   }
 
   return {
-    traits: { images: "inline", callback: false, idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
+    traits: { images: "inline", callback: "none", idempotentCreate: honoursIdempotencyKey, retentionMs: account.retentionMs },
     submit,
     poll,
     open: async (handle, from, signal) => {

@@ -39,7 +39,7 @@ async function aQueued(): Promise<{ owner: TestTenant; id: string }> {
 async function aRunning(given: Partial<Provider> = {}) {
   const { owner, id } = await aQueued();
   const provider = {
-    traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
+    traits: { images: "url", callback: "none", idempotentCreate: false, retentionMs: null },
     submit: vi.fn<Provider["submit"]>(async () => ({ operation: { job: "j1" }, prompt: null })),
     poll: vi.fn<Provider["poll"]>(async () => ({ status: "running" })),
     open: vi.fn<Provider["open"]>(async () => aSource(new Uint8Array(clip))),

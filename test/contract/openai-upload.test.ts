@@ -242,7 +242,7 @@ describe("where it cannot be kept, or the task not be started", () => {
 async function handedOver(id: string, images: ProviderTraits["images"]): Promise<Job> {
   const submit = vi.fn<Provider["submit"]>(async () => ({ operation: { job: "j1" }, prompt: null }));
   const provider: Provider = {
-    traits: { images, callback: false, idempotentCreate: false, retentionMs: null },
+    traits: { images, callback: "none", idempotentCreate: false, retentionMs: null },
     submit,
     poll: async () => ({ status: "running" }),
     open: async () => Promise.reject(new Error("there is nothing yet")),

@@ -76,6 +76,16 @@ describe("chooseRoute", () => {
     expect(next([ALPHA], `alpha:${outcome}`)).toBeUndefined();
   });
 
+  it("asks once more, of the same route, after a filter that the same prompt may pass, and then nobody", () => {
+    const filtered = (provider: string): Attempt => anAttempt({ provider, outcome: "failed", reason: "content_policy" });
+    const after = (...attempts: Attempt[]) => chooseRoute([ALPHA, BETA], aTask({ attempts }), T0)?.route;
+    expect(after(filtered("alpha"))).toBe(ALPHA);
+    expect(after(filtered("alpha"), filtered("alpha"))).toBeUndefined();
+    expect(after(filtered("alpha"), filtered("beta"))).toBeUndefined();
+    const failed = anAttempt({ provider: "alpha", outcome: "failed", reason: "timeout" });
+    expect(after(filtered("alpha"), failed)).toBe(BETA);
+  });
+
   it("does not wait for a provider that has no place while another one may have", () => {
     const waits = [{ provider: "alpha", until: T0 + MINUTE, position: 4 }];
     expect(chooseRoute([ALPHA, BETA], aTask({ waits }), T0)).toMatchObject({ route: BETA });

@@ -1043,9 +1043,33 @@ describe("news", () => {
   });
 });
 
+describe("an attempt", () => {
+  it.each([
+    ["none", "https://api.example", false],
+    ["https", "https://api.example", true],
+    ["https", "http://127.0.0.1:8787", false],
+    ["any", "http://127.0.0.1:8787", true],
+  ] as const)("at a route that calls back at %s URLs, of a task created at %s, counts on hints: %s", (hinted, base, expected) => {
+    const { task } = begin(aTask({ base }), T0, [aRoute({ hinted })]);
+    expect(task.attempts).toMatchObject([{ hinted: expected }]);
+  });
+});
+
 describe("another provider", () => {
   const routes = [aRoute(), aRoute({ provider: "beta", priority: 2 })];
   const failed = { type: "provider_failed", by: "route", reason: "upstream_rejected" } as const;
+
+  it("is made once more by its only provider after a filter that it may pass, and then fails as content_policy, nothing owed", () => {
+    const filtered: TaskEvent = { type: "provider_failed", by: "route", reason: "content_policy" };
+    const only = [aRoute()];
+    const first = after(aTask({ status: "running" }), filtered, T0 + MINUTE);
+    const again = begin(first, T0 + MINUTE, only);
+    expect(again.effect).toMatchObject({ kind: "submit", attempt: { provider: "alpha", number: 2 } });
+    const second = after(after(again.task, EVENTS.submitted, T0 + MINUTE), filtered, T0 + 2 * MINUTE);
+    const settling = expectFailing(begin(second, T0 + 2 * MINUTE, only).task, "content_policy");
+    expect(orphansOf(settling)).toEqual([]);
+  });
+
   const OVERDUE = T0 + 5 * MINUTE;
   const slow = aTask({ status: "running", attempts: [anAttempt({ overdueAt: OVERDUE })] });
   const leased = routes.map((route) => ({ ...route, leased: true }));
@@ -1749,12 +1773,12 @@ describe("reference images for a wire that inlines them", () => {
     expectFailing(begin(prepared, DEADLINE, inline).task, "queue_timeout");
   });
 
-  it("may have 15 MB together, whatever each may have: nobody is asked with more", () => {
+  it("may have 14 MB together, whatever each may have: nobody is asked with more", () => {
     const together = (...sizes: number[]): TaskEvent => ({
       type: "prepared",
       images: sizes.map((size) => ({ bytes: size * 1024 * 1024, mimeType: "image/png" as const })),
     });
-    expect(after(task, together(7, 5, 3), T0).status).toBe("queued");
-    expectFailing(after(task, together(10, 5.1), T0), "image_invalid");
+    expect(after(task, together(7, 5, 2), T0).status).toBe("queued");
+    expectFailing(after(task, together(10, 4.1), T0), "image_invalid");
   });
 });

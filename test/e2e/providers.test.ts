@@ -94,7 +94,8 @@ async function attemptsOf(id: string): Promise<{ provider: string; outcome: stri
 /** A task for each form, to its end; the providers that call back do. */
 async function runAll(): Promise<{ ids: string[]; videos: Video[]; jobs: number[] }> {
   const before = forms.map((form) => form.jobs());
-  const ids = await Promise.all(forms.map(async ({ model }) => create(model)));
+  // What a provider makes of the prompt, where it says so, is a tenant's to read.
+  const ids = await Promise.all(forms.map(async ({ model }) => create(model, { enhance_prompt: true })));
   const videos = await Promise.all(
     forms.map(async (form, index) => {
       const ended = untilEnded(ids[index] ?? "");
@@ -154,6 +155,31 @@ describe("a callback", () => {
     }
     expect(await get("/v1/account/journal?limit=100")).toEqual(books);
     expect(forms.map((form) => form.jobs())).toEqual(jobs);
+  });
+
+  it("of the provider's own that comes again after its task's end changes nothing", async () => {
+    type Listed = Record<"id" | "status" | "status_update_time", unknown>;
+    const tasks = async () => (await get<{ data: Listed[] }>("/v1/video/list?limit=50")).data;
+    const read = async () => ({
+      books: await get("/v1/account/journal?limit=100"),
+      tasks: (await tasks()).map(({ id, status, status_update_time: at }) => ({ id, status, at })),
+      jobs: forms.map((form) => form.jobs()),
+    });
+    const before = await read();
+    const calling = forms.filter(({ finish }) => finish !== null);
+    expect(calling.map(({ name }) => name)).toEqual(["gemini-key", "fal", "replicate"]);
+    for (const form of calling) {
+      const ended = [...new Set(form.ids())].filter((id) => finished.has(id));
+      expect(ended).toHaveLength(1);
+      // Sent where it was asked for, and once more by hand, to see that it is taken for genuine.
+      const sent = await form.finish?.(ended[0] ?? "");
+      const reply = await fetch(form.callbackUrls().at(-1) ?? "", { method: "POST", ...sent });
+      said.push(await reply.text());
+      expect(reply.status).toBe(200);
+    }
+    // Longer than a hint takes to be followed.
+    await sleep(2_500);
+    expect(await read()).toEqual(before);
   });
 
   it("is a hint only if it is signed as the operator was told", async () => {

@@ -139,8 +139,6 @@ describe("submit", () => {
 
   it.each([
     ["https://gateway.example/t?a=1&b=2", "?fal_webhook=https%3A%2F%2Fgateway.example%2Ft%3Fa%3D1%26b%3D2"],
-    // A local run's: fal cannot reach it.
-    ["http://127.0.0.1:8787/t", ""],
     [null, ""],
   ])("asks to be called back at %s with %j", async (callbackUrl, query) => {
     reply(200, CREATED);
@@ -187,7 +185,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 7 * 86_400_000 });
+    expect(provider.traits).toEqual({ images: "url", callback: "https", idempotentCreate: false, retentionMs: 7 * 86_400_000 });
   });
 });
 
@@ -282,6 +280,7 @@ describe("submit, outcome unknown", () => {
     ["no id", { status: "IN_QUEUE" }],
     ["an empty id", { request_id: "" }],
     ["an id that leads elsewhere", { request_id: ".." }],
+    ["an id that is half a character", { request_id: "a\ud800" }],
     ["an id that is no text", { request_id: 7 }],
     ["an id of 256 characters", { request_id: "x".repeat(256) }],
     ["a list", []],
@@ -315,6 +314,7 @@ describe("poll", () => {
   const invalid = { status: "failed", by: "task", reason: "upstream_rejected" };
   const unread = { status: "failed", by: "task", reason: "image_fetch_failed" };
   const timeout = { status: "failed", by: "route", reason: "timeout" };
+  const cancelled = { status: "failed", by: "task", reason: "cancelled" };
 
   it("asks for the status with the id encoded and the key", async () => {
     reply(202, { status: "IN_QUEUE" });
@@ -380,6 +380,15 @@ describe("poll", () => {
     [failedWith("runner_disconnected"), 503, queue("gone"), rejected],
     [failedWith("runner_disconnected"), 404, queue("gone"), rejected],
     [failedWith("request_error"), 422, model("content_policy_violation"), contentPolicy],
+    [failedWith("client_cancelled"), 499, queue("gone"), cancelled],
+    [failedWith("client_cancelled"), 200, {}, cancelled],
+    [COMPLETED, 499, queue("cancelled", "client_cancelled"), cancelled],
+    [failedWith("x"), 401, queue("no"), rejected],
+    [failedWith("x"), 429, HTML, rejected],
+    [COMPLETED, 403, model("content_policy_violation"), contentPolicy],
+    [COMPLETED, 504, queue("late", "generation_timeout"), timeout],
+    [COMPLETED, 504, queue("late", "request_timeout"), timeout],
+    [COMPLETED, 503, queue("late", "startup_timeout"), timeout],
   ])("after %j a result of %i with %j is %j", async (status, code, body, expected) => {
     reply(200, status);
     reply(code, body);

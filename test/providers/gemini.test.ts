@@ -33,7 +33,7 @@ afterEach(() => void vi.restoreAllMocks());
 
 describe("traits and defaults", () => {
   it("says what it does", () => {
-    expect(developer.traits).toEqual({ images: "inline", callback: false, idempotentCreate: false, retentionMs: 48 * 3_600_000 });
+    expect(developer.traits).toEqual({ images: "inline", callback: "none", idempotentCreate: false, retentionMs: 48 * 3_600_000 });
     expect(gemini(anUpstream({ honoursIdempotencyKey: true })).traits.idempotentCreate).toBe(true);
     expect(gemini(anUpstream({ credential: aServiceAccount() })).traits.retentionMs).toBeNull();
   });
@@ -62,17 +62,16 @@ describe("callbacks", () => {
   };
 
   it("are asked for where Google itself is, for one request", async () => {
-    expect(google().traits.callback).toBe(true);
+    expect(google().traits.callback).toBe("https");
     expect(await webhookOf(google(), URL_OF_OURS)).toEqual({ uris: [URL_OF_OURS] });
     expect(await webhookOf(google(), null)).toBeUndefined();
-    // A local run's: Google cannot reach it.
-    expect(await webhookOf(google(), "http://127.0.0.1:8787/t")).toBeUndefined();
+    expect(google({ baseUrl: "http://127.0.0.1:9" }).traits.callback).toBe("any");
   });
 
   it("are not asked for of others that speak the wire, nor on Vertex", async () => {
-    expect(developer.traits.callback).toBe(false);
+    expect(developer.traits.callback).toBe("none");
     expect(await webhookOf(developer, URL_OF_OURS)).toBeUndefined();
-    expect(google({ credential: aServiceAccount() }).traits.callback).toBe(false);
+    expect(google({ credential: aServiceAccount() }).traits.callback).toBe("none");
   });
 
   const TIME = Date.UTC(2026, 0, 1) / 1000;
@@ -259,6 +258,8 @@ describe("submit", () => {
     [400, error("invalid_request", "duration must be a string"), new RefusedError("task", "upstream_rejected")],
     [400, error("SAFETY", "blocked: violates policy"), new RefusedError("task", "content_policy")],
     [400, error("blocked", "PROHIBITED_CONTENT"), new RefusedError("task", "content_policy")],
+    [400, error("BLOCKLIST", "blocked"), new RefusedError("task", "content_policy")],
+    [400, error("invalid_request", "blocked: SPII"), new RefusedError("task", "content_policy")],
     [400, error(400, "API key not valid."), new RetryableError("unauthorized", 60_000)],
     [400, error("failed_precondition", "User location is not supported"), new RetryableError("unauthorized", 60_000)],
     [401, {}, new RetryableError("unauthorized", 60_000)],
@@ -383,6 +384,8 @@ describe("poll", () => {
     [{ errors: [{ code: "x", message: "Blocked by safety filters" }] }, "content_policy"],
     [{ errors: [null, { message: "internal" }] }, "upstream_rejected"],
     [{ error: { code: "PROHIBITED_CONTENT" } }, "content_policy"],
+    [{ error: { code: "BLOCKLIST" } }, "content_policy"],
+    [{ errors: [{ message: "SPII" }] }, "content_policy"],
     [{ steps: [{ type: "model_output", error: { code: 3, message: "flagged" } }] }, "content_policy"],
     [{ steps: [input] }, "upstream_rejected"],
     [{ errors: "x", error: "x", steps: {} }, "upstream_rejected"],

@@ -18,6 +18,10 @@ describe("what Google's errors mean", () => {
   const byModel = { name: "RefusedError", by: "model", reason: "upstream_rejected" };
   const retryable = (code: string, retryAfterMs: number | null = 60_000) => ({ name: "RetryableError", code, retryAfterMs });
 
+  const DENIED =
+    "Permission 'aiplatform.endpoints.predict' denied on resource " +
+    "'//aiplatform.googleapis.com/projects/p/locations/us-central1/publishers/google/models/veo-3.1-generate-001' (or it may not exist).";
+
   it.each([
     [400, error(400, "Your use case is currently not supported", "INVALID_ARGUMENT"), byTask],
     [400, error(400, "allow_adult for personGeneration is currently not supported", "INVALID_ARGUMENT"), byTask],
@@ -34,7 +38,8 @@ describe("what Google's errors mean", () => {
     [400, error("failed_precondition", "only accessible to billed users at this time"), retryable("unauthorized")],
     [400, error(400, "The service agent has no permission on the bucket", "FAILED_PRECONDITION"), retryable("unauthorized")],
     [401, error(401, "Request had invalid authentication credentials", "UNAUTHENTICATED"), retryable("unauthorized")],
-    [403, error(403, "Permission 'aiplatform.endpoints.predict' denied", "PERMISSION_DENIED"), byKey],
+    [403, error(403, DENIED, "PERMISSION_DENIED"), byKey],
+    [403, error("", DENIED), byKey],
     [403, error(403, "Request is prohibited by organization's policy.", "PERMISSION_DENIED"), retryable("unauthorized")],
     [403, error(403, "This API method requires billing to be enabled.", "PERMISSION_DENIED"), retryable("out_of_credit")],
     [404, error(404, "models/veo-3.0 is not found for API version v1beta", "NOT_FOUND"), byModel],
@@ -59,6 +64,19 @@ describe("what Google's errors mean", () => {
     [503, { error: "overloaded" }, retryable("unavailable", null)],
   ] as [number, unknown, object][])("a submit's %i with %j", (status, body, expected) => {
     expect(googleRefusal(replyOf(status, body), "a lake")).toMatchObject(expected);
+  });
+
+  const KEY = error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT");
+  const KEY_WITH_REASON = error(400, KEY.error.message as string, "INVALID_ARGUMENT", [{ reason: "API_KEY_INVALID" }]);
+  const PLACE = error(400, "User location is not supported for the API use.", "FAILED_PRECONDITION");
+  it.each([
+    ["a valid passport on a desk", KEY_WITH_REASON, retryable("unauthorized")],
+    ["a valid passport on a desk", KEY, byRoute],
+    ["a secret location at dusk", PLACE, byRoute],
+    ["a lake", KEY, retryable("unauthorized")],
+    ["a lake", PLACE, retryable("unauthorized")],
+  ])("where the prompt is %j, %j is never the task's fault", (prompt, body, expected) => {
+    expect(googleRefusal(replyOf(400, body), prompt)).toMatchObject(expected);
   });
 
   it.each([

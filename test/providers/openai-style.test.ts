@@ -204,7 +204,7 @@ describe("submit, refused cleanly", () => {
     [503, BAD, unavailable],
     [404, oops("model_not_found", "The model `x` does not exist"), byModel],
     [400, oops("model_not_found", "no"), byRoute],
-    [503, oops("model_not_found", "no available channel for model x"), unavailable],
+    [503, oops("model_not_found", "no available channel for model x"), byModel],
     [404, BAD, byRoute],
   ])("%i with %j", async (status, body, error) => {
     reply(status, body);
@@ -264,6 +264,7 @@ describe("submit, outcome unknown", () => {
     ["an empty id", { id: "" }],
     ["an id that is no text", { id: 7 }],
     ["an id that leads elsewhere", { id: ".." }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is too long", { id: "x".repeat(2_049) }],
     ["a list", [CREATED]],
     ["null", null],
@@ -463,7 +464,7 @@ describe("open", () => {
     expect(calls.map((call) => call.url)).toEqual([CONTENT]);
   });
 
-  it.each([403, 404, 410])("takes the content where the link answers %i", async (status) => {
+  it.each([400, 401, 403, 404, 410, 425, 429, 451, 500, 503])("takes the content where the link answers %i", async (status) => {
     reply(status, HTML);
     bytes(200, "0123456789", { "content-length": "10" });
     const from = { offset: 5, validator: '"v1"' };
@@ -479,10 +480,36 @@ describe("open", () => {
     expect(calls).toHaveLength(2);
   });
 
-  it.each([400, 401, 409, 425, 429, 500, 503])("tries the same again after %i", async (status) => {
-    reply(status, BAD);
-    await expect(open(CONTENT, CONTENT)).rejects.toMatchObject({ name: "UnclearReplyError" });
+  const LINK = "https://storage.example.com/v.mp4";
+  it("takes the content where the link's host cannot be reached", async () => {
+    replies.push(() => {
+      throw new TypeError("getaddrinfo ENOTFOUND storage.example.com");
+    });
+    bytes(200, "x");
+    await open(LINK, CONTENT);
+    expect(calls.map(({ url }) => url)).toEqual([LINK, CONTENT]);
+  });
+
+  it("asks nobody else once its time is up", async () => {
+    const limit = new AbortController();
+    replies.push(() => {
+      limit.abort();
+      throw new TypeError("aborted");
+    });
+    await thrownBy(provider.open({ url: LINK, otherwise: CONTENT }, null, limit.signal));
     expect(calls).toHaveLength(1);
+  });
+
+  it.each([400, 401, 409, 425, 429, 500, 503])("tries again after %i, whatever the other says", async (status) => {
+    for (const [first, second] of [
+      [status, 404],
+      [404, status],
+    ] as const) {
+      reply(first, BAD);
+      reply(second, BAD);
+      await expect(open(LINK, CONTENT)).rejects.toMatchObject({ name: "UnclearReplyError" });
+    }
+    expect(calls).toHaveLength(4);
   });
 
   it("keeps to the hosts on the operator's list, and its own", async () => {

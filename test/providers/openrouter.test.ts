@@ -97,8 +97,7 @@ describe("submit", () => {
     ],
     [aJob({ model: "veo2-fast-components" }, { model: "veo3" }), {}],
     [aJob({}, { callbackUrl: "https://gateway.example/t" }), { callback_url: "https://gateway.example/t" }],
-    // A local run's: it would be refused, and with it the job.
-    [aJob({}, { callbackUrl: "http://127.0.0.1:8787/t" }), {}],
+    [aJob({}, { callbackUrl: null }), {}],
   ] satisfies [Job, object][])("maps %j to %j", async (job, expected) => {
     reply(202, CREATED);
     await submit(job);
@@ -233,6 +232,7 @@ describe("submit, outcome unknown", () => {
     ["an empty id", { id: "" }],
     ["an id that is no text", { id: 7 }],
     ["an id that leads elsewhere", { id: ".." }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is too long", { id: "x".repeat(256) }],
     ["a list", [CREATED]],
     ["null", null],
@@ -321,6 +321,8 @@ describe("poll", () => {
     ],
     [{}, { status: "empty" }],
     [{ unsigned_urls: [], urls: [] }, { status: "empty" }],
+    [{ error: "Blocked by the vendor's safety filter" }, { status: "failed", by: "task", reason: "content_policy" }],
+    [{ error: "out of memory" }, { status: "empty" }],
     [{ unsigned_urls: [null], urls: [7] }, { status: "empty" }],
     [{ unsigned_urls: CONTENT, urls: { 0: SIGNED } }, { status: "empty" }],
   ])("reads %j as %j", async (finished, result) => {
@@ -410,10 +412,21 @@ describe("open", () => {
     await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "AssetGoneError" });
   });
 
-  it.each([400, 401, 409, 429, 500, 502, 503])("tries the same again after %i", async (status) => {
+  it.each([400, 401, 409, 429, 451, 500, 502, 503])("takes the signed link where the content answers %i", async (status) => {
     reply(status, BAD);
-    await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "UnclearReplyError" });
-    expect(calls).toHaveLength(1);
+    bytes(200, "x");
+    await open(CONTENT, SIGNED);
+    expect(calls.map(({ url }) => url)).toEqual([CONTENT, SIGNED]);
+  });
+
+  it.each([
+    [503, 404],
+    [503, 503],
+    [404, 503],
+  ])("tries again where the content answers %i and the signed link %i", async (first, second) => {
+    reply(first, BAD);
+    reply(second, BAD);
+    await expect(open(CONTENT, SIGNED)).rejects.toMatchObject({ name: "UnclearReplyError", message: /503/ });
   });
 
   it.each([

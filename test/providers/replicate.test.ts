@@ -107,8 +107,6 @@ describe("submit", () => {
   const url = "https://gateway.example/t?a=1";
   it.each([
     [url, { webhook: url, webhook_events_filter: ["completed"] }],
-    // A local run's: it would be refused, and with it the job.
-    ["http://127.0.0.1:8787/t", {}],
     [null, {}],
   ])("asks to be called back at %s with %j", async (callbackUrl, expected) => {
     reply(201, CREATED);
@@ -153,7 +151,7 @@ describe("submit", () => {
 
   it("has a name for every model, and says what it can do", () => {
     expect(Object.keys(MODELS)).toEqual(MODEL_NAMES);
-    expect(provider.traits).toEqual({ images: "url", callback: true, idempotentCreate: false, retentionMs: 3_600_000 });
+    expect(provider.traits).toEqual({ images: "url", callback: "https", idempotentCreate: false, retentionMs: 3_600_000 });
     // Its secret would have to be configured, and there is no place for it.
     expect("isGenuine" in provider).toBe(false);
   });
@@ -252,6 +250,7 @@ describe("submit, outcome unknown", () => {
     ["no id", { status: "starting" }],
     ["an empty id", { id: "" }],
     ["an id that leads elsewhere", { id: ".." }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is no text", { id: 7 }],
     ["an id of 256 characters", { id: "x".repeat(256) }],
     ["a list", []],
@@ -322,6 +321,11 @@ describe("poll", () => {
     [{ output: null, data_removed: true }, empty],
     [{ output: VIDEO, data_removed: true }, empty],
     [{ output: null }, empty],
+    [
+      { output: null, error: "flagged as unsafe" },
+      { status: "failed", by: "task", reason: "content_policy" },
+    ],
+    [{ output: null, error: "out of memory" }, empty],
     [{ output: undefined }, empty],
     [{ output: "" }, empty],
     [{ output: [] }, empty],

@@ -105,7 +105,7 @@ describe("submit", () => {
     ["odd_types", "veo3:1-a", null],
   ] as const)("reads the reply %s", async (name, id, prompt) => {
     reply(200, created[name]);
-    expect(await submit()).toEqual({ operation: { id }, prompt });
+    expect(await submit(aJob({ enhancePrompt: true }))).toEqual({ operation: { id }, prompt });
   });
 
   it.each([
@@ -117,14 +117,44 @@ describe("submit", () => {
     `a lake for ${KEY}`,
     "a lake for sk-live-abc",
     "a lake \ud800",
+    "a lake [at gpu-7.canary-upstream.example]",
+    "a lake from veo.internal:8443, at dawn",
+    "a lake by 10.20.30.40:8080",
+    "a lake by 10.20.30.40",
+    "a lake (trace cnry-trace-81f2c0d4)",
+    "a lake for key_5f3a9c1e7b2d",
+    "a lake, 550e8400-e29b-41d4-a716-446655440000",
   ])("keeps to the prompt as sent where the rewritten one is %j", async (enhanced_prompt) => {
     reply(200, { ...created.seed, enhanced_prompt });
-    expect((await submit()).prompt).toBeNull();
+    expect((await submit(aJob({ enhancePrompt: true }))).prompt).toBeNull();
+  });
+
+  it.each([
+    ["a lake", "A 19th-century lake... at f/1.8, 35mm-film, 3.5 miles wide, e.g. at dawn."],
+    ["a lake for example.com and user-1234567890x", "A lake at dawn for Example.com, user-1234567890x."],
+    ["a screen showing 192.168.0.1", "A glowing screen showing 192.168.0.1"],
+  ])("for %j takes %j", async (prompt, enhanced_prompt) => {
+    reply(200, { ...created.seed, enhanced_prompt });
+    expect((await submit(aJob({ prompt, enhancePrompt: true }))).prompt).toBe(enhanced_prompt);
+  });
+
+  it("takes no rewritten prompt that it was not asked for", async () => {
+    for (const job of [aJob(), aJob({ enhancePrompt: true }, { prompt: "a lake at dawn" })]) {
+      reply(200, created.seed);
+      expect((await submit(job)).prompt).toBeNull();
+    }
+  });
+
+  it("reads a rewritten prompt that was made to be slow within a moment", async () => {
+    for (const enhanced_prompt of ["x".repeat(8_000), "x.".repeat(4_000), "x-".repeat(4_000)]) {
+      reply(200, { ...created.seed, enhanced_prompt });
+      await submit(aJob({ enhancePrompt: true }));
+    }
   });
 
   it("takes a rewritten prompt of 8,000 code points", async () => {
     reply(200, { ...created.seed, enhanced_prompt: "🌊".repeat(8_000) });
-    expect((await submit()).prompt).toHaveLength(16_000);
+    expect((await submit(aJob({ enhancePrompt: true }))).prompt).toHaveLength(16_000);
   });
 
   it.each([201, 202])("takes an id that comes with %i", async (status) => {
@@ -190,9 +220,9 @@ describe("submit, refused cleanly", () => {
     [503, "flat", unavailable],
     [404, "no_model", byModel],
     [400, "no_model", byRoute],
-    [503, "no_model", unavailable],
-    [503, "no_channel", unavailable],
-    [503, "no_key", unavailable],
+    [503, "no_model", byModel],
+    [503, "no_channel", byModel],
+    [503, "no_key", byModel],
     [403, "model_denied", byRoute],
     [404, "relay", byRoute],
     [410, "relay", byRoute],
@@ -276,6 +306,7 @@ describe("submit, outcome unknown", () => {
     ["a flat error", errors.flat],
     ["no id", { status: "pending" }],
     ["an empty id", { id: "" }],
+    ["an id that is half a character", { id: "a\ud800" }],
     ["an id that is no text", { id: 7 }],
     ["a list", []],
     ["null", null],
@@ -359,7 +390,7 @@ describe("poll", () => {
     ["completed", found("output.mp4")],
     ["retried_inside", found("upsampled.mp4")],
     ["url_in_detail", found("base.mp4")],
-    ["upsampling_failed", found("base.mp4")],
+    ["upsampling_failed", { status: "failed", by: "route", reason: "upstream_invalid_result" }],
     ["task_layer", found("output.mp4")],
     ["processing", { status: "running", retryAfterMs: null }],
     ["completed_without_url", { status: "empty" }],
@@ -377,6 +408,11 @@ describe("poll", () => {
   ] as const)("reads the reply %s", async (name, result) => {
     reply(200, queried[name]);
     expect(await poll()).toEqual(result);
+  });
+
+  it("takes a completed job without a video that says it was filtered for content_policy", async () => {
+    reply(200, { ...queried.completed_without_url, error: "your request contains unsafe prompt or images" });
+    expect(await poll()).toEqual({ status: "failed", by: "task", reason: "content_policy" });
   });
 
   it("passes on when to come back", async () => {

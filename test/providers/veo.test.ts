@@ -44,7 +44,7 @@ async function signedIn(): Promise<void> {
 
 describe("traits and defaults", () => {
   it("says what it does", () => {
-    expect(developer.traits).toEqual({ images: "inline", callback: false, idempotentCreate: false, retentionMs: 48 * 3_600_000 });
+    expect(developer.traits).toEqual({ images: "inline", callback: "none", idempotentCreate: false, retentionMs: 48 * 3_600_000 });
     expect(veo(anUpstream({ honoursIdempotencyKey: true })).traits.idempotentCreate).toBe(true);
     expect(veo(anUpstream({ credential: aServiceAccount() })).traits.retentionMs).toBeNull();
     expect(developer).not.toHaveProperty("cancel");
@@ -300,6 +300,12 @@ describe("poll", () => {
     [done({ videos: "x", generateVideoResponse: [] }), { status: "empty" }],
     [done({ videos: [{ uri: "" }, { uri: 7 }, { bytesBase64Encoded: "" }] }), { status: "empty" }],
     [{ name: NAME, done: true }, { status: "empty" }],
+    [{ name: NAME, done: "true" }, { status: "empty" }],
+    [{ name: NAME, done: 1 }, { status: "empty" }],
+    [
+      { name: NAME, done: 0 },
+      { status: "running", retryAfterMs: null },
+    ],
   ])("reads %j as %j", async (body, result) => {
     stub.reply(200, body);
     expect(await poll()).toEqual(result);

@@ -15,7 +15,7 @@ const silent = async (_: unknown, signal: AbortSignal): Promise<never> => {
   return new Promise(() => undefined);
 };
 const provider: Provider = {
-  traits: { images: "url", callback: false, idempotentCreate: false, retentionMs: null },
+  traits: { images: "url", callback: "none", idempotentCreate: false, retentionMs: null },
   submit: silent,
   poll: silent,
   cancel: silent,

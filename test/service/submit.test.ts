@@ -18,7 +18,7 @@ const HANDS = { images: { read: async () => FILE }, callbackUrlOf: async (_: unk
 async function handOver(hands: object = {}, answer: () => Promise<never> = async () => ({ operation: 1, prompt: null }) as never) {
   const jobs: Job[] = [];
   const provider = {
-    traits: { images: "inline", callback: true, idempotentCreate: true },
+    traits: { images: "inline", callback: "any", idempotentCreate: true },
     submit: async (job: Job) => (jobs.push(job), answer()),
   } as unknown as Provider;
   const all = { ...HANDS, timeoutsOf: () => ({ submitMs: 60_000 }), imageUrlOf: async () => null, ...hands };

@@ -137,7 +137,7 @@ export function aRoute(given: Partial<Route> = {}): Route {
     images: "url",
     leased: false,
     resubmits: false,
-    hinted: false,
+    hinted: "none",
     overdueFactor: null,
     costCents: null,
     ...given,

@@ -5,7 +5,7 @@ import { startGoogleEmulator, type GoogleEmulator } from "./emulators/google.ts"
 import { PUBLIC_KEY, serviceAccountJson } from "./emulators/google-credentials.ts";
 import { startOpenaiStyleEmulator } from "./emulators/openai-style.ts";
 import { startOpenrouterEmulator } from "./emulators/openrouter.ts";
-import type { QueueEmulator } from "./emulators/queue-emulator.ts";
+import type { QueueEmulator, SentCallback } from "./emulators/queue-emulator.ts";
 import { startReplicateEmulator, WEBHOOK_SECRET } from "./emulators/replicate.ts";
 import { startSeedStyleEmulator } from "./emulators/seed-style.ts";
 
@@ -39,8 +39,8 @@ export interface Form {
   /** Nothing of that any more. */
   behave(): void;
   readonly queue: QueueEmulator | null;
-  /** Of a provider that calls back: ends its job `id`, and tells. */
-  readonly finish: ((id: string) => Promise<unknown>) | null;
+  /** Of a provider that calls back: ends its job `id`, and tells; again as often as it is called. */
+  readonly finish: ((id: string) => Promise<SentCallback>) | null;
   /** Where it was asked to call. */
   callbackUrls(): string[];
   /** Dies, with all of its connections. */
@@ -79,6 +79,7 @@ const STORAGE = { storage_uri: "gs://reelay-videos/out/" } as const;
 const STARTS = {
   "gemini-key": google("gemini-key", "gemini", "veo3-fast", "gemini-omni-1.2-flash", "key"),
   "gemini-vertex": google("gemini-vertex", "gemini", "veo3", "gemini-omni-1.1-flash-preview", "account", STORAGE),
+  "gemini-vertex-inline": google("gemini-vertex-inline", "gemini", "veo2-fast-frames", "gemini-omni-1.1-flash-preview", "account"),
   "veo-key": google("veo-key", "veo", "veo3-pro-frames", "veo-3.1-generate-preview", "key"),
   "veo-vertex-stored": google("veo-vertex-stored", "veo", "veo3-pro", "veo-3.1-generate-001", "account", STORAGE),
   "veo-vertex-inline": google("veo-vertex-inline", "veo", "veo3.1", "veo-3.1-generate-001", "account"),
@@ -91,6 +92,9 @@ const STARTS = {
 
 export type FormName = keyof typeof STARTS;
 export const FORM_NAMES = Object.keys(STARTS) as FormName[];
+
+/** They have their video inside their replies. */
+export const INLINE_FORMS: readonly FormName[] = ["gemini-vertex-inline", "veo-vertex-inline"];
 
 export async function startForm(name: FormName, options: StartOptions = {}): Promise<Form> {
   return STARTS[name](options);

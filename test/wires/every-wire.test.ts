@@ -6,13 +6,11 @@ import type { Provider } from "../../src/ports.ts";
 import { providerTable } from "../../src/wire-providers.ts";
 import { CANARIES } from "../support/emulators/canary.ts";
 import type { Fault } from "../support/emulators/faults.ts";
-import { envOf, FORM_NAMES, startForm, type Form, type FormName } from "../support/provider-forms.ts";
+import { envOf, FORM_NAMES, INLINE_FORMS, startForm, type Form, type FormName } from "../support/provider-forms.ts";
 import { aJob } from "../support/upstreams.ts";
 
 const CLIP_BYTES = 146_831;
 const MESSAGE = "a lake";
-/** It has its video inside its reply: what is told of downloads is told of that. */
-const INLINE: FormName = "veo-vertex-inline";
 
 const running: Form[] = [];
 afterEach(async () => {
@@ -131,6 +129,16 @@ describe.each(FORM_NAMES)("%s", (name) => {
     expect(await sourceOf(operation)).toBeDefined();
   });
 
+  it("tells no rewritten prompt that has anything of the provider in it, whichever it is", async () => {
+    const { provider, signal, job } = await start(name);
+    const rewriting = { ...job, generation: { ...job.generation, enhancePrompt: true } };
+    // The words of three replies carry each of them in turn.
+    for (const _ of CANARIES) {
+      const { prompt } = await provider.submit(rewriting, signal());
+      expect(CANARIES.filter((each) => prompt?.includes(each))).toEqual([]);
+    }
+  });
+
   it("takes one that does not know its job yet for missing, and one that is slow for slow", async () => {
     const { provider, signal, submitted, sourceOf } = await start(name, { query: ["not-found-just-after-create", "slow-body"] });
     const operation = await submitted();
@@ -139,7 +147,7 @@ describe.each(FORM_NAMES)("%s", (name) => {
   });
 });
 
-describe.each(FORM_NAMES.filter((name) => name !== INLINE))("a download from %s", (name) => {
+describe.each(FORM_NAMES.filter((name) => !INLINE_FORMS.includes(name)))("a download from %s", (name) => {
   const CALLS = ["download", "storage"];
   const onDownload = (fault: Fault) => Object.fromEntries(CALLS.map((call) => [call, [fault]]));
 

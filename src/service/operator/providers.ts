@@ -90,6 +90,6 @@ export function operatorProviders({ providers, healthOf, audit, ...hands }: Prov
 /** Of the adapter for its first credential. */
 export function shownTraits(adapter: Provider): ShownTraits {
   const { callback, ...traits } = adapter.traits;
-  const callbacks = !callback ? "none" : adapter.isGenuine === undefined ? "unsigned" : "signed";
+  const callbacks = callback === "none" ? "none" : adapter.isGenuine === undefined ? "unsigned" : "signed";
   return { ...traits, callbacks, cancel: adapter.cancel !== undefined };
 }

@@ -168,7 +168,7 @@ describe("a check", () => {
       given = signal;
       return new Promise<never>(() => undefined);
     };
-    const traits = { images: "url", callback: false, idempotentCreate: false, retentionMs: null } as const;
+    const traits = { images: "url", callback: "none", idempotentCreate: false, retentionMs: null } as const;
     const unused = async () => Promise.reject(new Error("a check only polls"));
     const checked = checkKeys("up", {
       providerOf: () => ({ traits, poll, submit: unused, open: unused }),

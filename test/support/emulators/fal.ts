@@ -65,7 +65,7 @@ export async function startFalEmulator(options: FalOptions = {}): Promise<QueueE
     },
     // Never in words that mean anything: a script says what a call is to mean.
     error: (_, message) => ({ detail: message }),
-    callback: async (job, origins) => signed(callbackBody(job, origins), job.id, privateKey),
+    callback: async (job, origins, toJson) => signed(toJson(callbackBody(job, origins)), job.id, privateKey),
     keys: async () => ({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k1", use: "sig", alg: "EdDSA" }] }),
   };
   return startQueueEmulator(wire, options);
@@ -117,14 +117,14 @@ function failed(type: string): object {
   return { detail: [{ loc: ["body", "prompt"], msg: "it failed", type, url: `https://docs.fal.ai/errors#${type}` }] };
 }
 
-function callbackBody(job: QueuedJob, origins: Origins): string {
+function callbackBody(job: QueuedJob, origins: Origins): object {
   const { id, failure } = job;
   const ids = { request_id: id, gateway_request_id: id };
   const outcome =
     failure === null
       ? { status: "OK", error: null, payload: payload(job, origins) }
       : { status: "ERROR", error: `Unexpected status code: ${STATUSES[failure] ?? 500}`, payload: failed(failure) };
-  return JSON.stringify({ ...ids, ...outcome });
+  return { ...ids, ...outcome };
 }
 
 function signed(body: string, id: string, key: Parameters<typeof sign>[2]): SentCallback {

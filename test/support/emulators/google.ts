@@ -4,7 +4,7 @@ import { createVerify, generateKeyPairSync, sign, type KeyObject } from "node:cr
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import { plantIn } from "./canary.ts";
+import { planted, plantIn } from "./canary.ts";
 import { readBytes, sendJson, sendReply, sendVideo, toldOf, turnsAway, valueOf, type Script, type Told } from "./faults.ts";
 import { interactionOf, refuseInteraction } from "./google-interactions.ts";
 import { fileOf, type EmulatedJob, type Instruction, type JobView } from "./google-jobs.ts";
@@ -193,7 +193,7 @@ export async function startGoogleEmulator(options: EmulatorOptions = {}): Promis
     if (job === undefined) throw new Error(`no such interaction: ${id}`);
     job.polls = pollsBeforeDone + 1;
     const { uris = [] } = (job.body["webhook_config"] ?? {}) as { uris?: readonly string[] };
-    const callback = signedCallback(id, keys.privateKey);
+    const callback = signedCallback(id, keys.privateKey, canaries ? planted : JSON.stringify);
     // Nobody listens: it would be sent again, and is not missed here.
     for (const uri of uris) await fetch(uri, { method: "POST", ...callback }).catch(() => undefined);
     return callback;
@@ -216,8 +216,8 @@ interface Reply {
 }
 
 /** As it arrives at those that `webhook_config` names: not the JWT of the guide, but Standard Webhooks' v1a. */
-function signedCallback(id: string, key: KeyObject): SentCallback {
-  const body = JSON.stringify({
+function signedCallback(id: string, key: KeyObject, toJson: (body: object) => string): SentCallback {
+  const body = toJson({
     type: "interaction.completed",
     version: "v1",
     timestamp: new Date().toISOString(),

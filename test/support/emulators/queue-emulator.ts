@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import { plantIn } from "./canary.ts";
+import { planted, plantIn } from "./canary.ts";
 import { readBytes, sendJson, sendReply, sendVideo, toldOf, turnsAway, valueOf, type Fault, type Script } from "./faults.ts";
 import { startMortalServer } from "./mortal-server.ts";
 
@@ -88,7 +88,8 @@ export interface QueueWire<W extends string> {
   /** Of create too. A cancelled job was running until then: the wire says what it answers to the cancel itself. */
   answer(call: Call, job: QueuedJob, told: Told<W>, origins: Origins): Reply;
   readonly error: (status: number, message: string) => object;
-  callback(job: QueuedJob, origins: Origins): Promise<SentCallback>;
+  /** `toJson`: how its body becomes what is signed. */
+  callback(job: QueuedJob, origins: Origins, toJson: (body: object) => string): Promise<SentCallback>;
   keys?(): Promise<object>;
 }
 
@@ -193,7 +194,7 @@ export async function startQueueEmulator<W extends string>(
       const job = jobs.get(id);
       if (job === undefined) throw new Error(`no such job: ${id}`);
       job.phase = "done";
-      const callback = await wire.callback(job, origins);
+      const callback = await wire.callback(job, origins, canaries ? planted : JSON.stringify);
       const { headers, body } = callback;
       // Nobody listens: it would be sent again, and is not missed here.
       if (job.callbackUrl !== null) await fetch(job.callbackUrl, { method: "POST", headers, body }).catch(() => undefined);

@@ -63,8 +63,8 @@ const wireOf = (webhookSecret: string): QueueWire<Bend> => ({
     return { status: 200, body: prediction(job, status, told, origins) };
   },
   error: (status, message) => problem(status, message),
-  callback: async (job, origins) => {
-    const body = JSON.stringify(prediction(job, statusOf(job), new Set(), origins));
+  callback: async (job, origins, toJson) => {
+    const body = toJson(prediction(job, statusOf(job), new Set(), origins));
     return signedCallback(body, webhookSecret, `msg_${job.id}`);
   },
 });
