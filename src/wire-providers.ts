@@ -1,6 +1,7 @@
 // The provider table: each configured upstream with its adapter, once a credential, and the routes to it.
 import type { Json } from "./core/json.ts";
 import type { ModelName } from "./core/models.ts";
+import type { ImageType } from "./core/reference-image.ts";
 import type { Route } from "./core/routing.ts";
 import { timeoutsSetting, type ProviderKind, type ProviderSettings } from "./env-providers.ts";
 import type { Clock, Provider, ProviderLimits, ProviderOf, ProviderTimeouts, Upstream } from "./ports.ts";
@@ -20,6 +21,10 @@ interface Wire {
   readonly models: ((credential: string) => Readonly<Record<ModelName, string>>) | null;
   /** Whether this of its models has one size only; absent: none has. */
   readonly isPlainOnly?: (upstreamModel: string) => boolean;
+  /** For how many images it has room; absent: for as many as a model may have. */
+  readonly maxImages?: number;
+  /** Which types of image it takes; absent: every one that a tenant may send. */
+  readonly imageTypes?: (credential: string) => readonly ImageType[] | null;
   /** Its own host; null: the operator names it. */
   readonly baseUrl: ((credential: string, region: string | null) => string) | null;
   /** An operation as its adapter keeps them, of a form that the wire takes, which cannot exist: asked after to see whether a key works. */
@@ -31,11 +36,19 @@ const WIRES: Record<ProviderKind, Wire> = {
   "openai-style": {
     make: openaiStyle.openaiStyle,
     models: () => openaiStyle.MODELS,
+    maxImages: openaiStyle.MAX_IMAGES,
     baseUrl: null,
     probe: () => ({ id: "video_reelay_check" }),
   },
   gemini: { make: gemini.gemini, models: gemini.modelsOf, baseUrl: gemini.baseUrlOf, probe: () => ({ id: "reelay-check" }) },
-  veo: { make: veo.veo, models: veo.modelsOf, isPlainOnly: veo.isVeo2, baseUrl: veo.baseUrlOf, probe: veo.probeOf },
+  veo: {
+    make: veo.veo,
+    models: veo.modelsOf,
+    isPlainOnly: veo.isVeo2,
+    imageTypes: veo.imageTypesOf,
+    baseUrl: veo.baseUrlOf,
+    probe: veo.probeOf,
+  },
   fal: {
     make: fal.fal,
     models: () => fal.MODELS,
@@ -68,6 +81,8 @@ const SIMULATED: Route = {
   tags: [],
   credentials: [""],
   images: "url",
+  maxImages: null,
+  imageTypes: null,
   leased: false,
   resubmits: false,
   hinted: "none",
@@ -187,6 +202,8 @@ function routeOf(settings: ProviderSettings, adapters: ReadonlyMap<string, Provi
     tags,
     credentials: [...adapters.keys()],
     images: traits?.images ?? "url",
+    maxImages: wire.maxImages ?? null,
+    imageTypes: wire.imageTypes?.(settings.credentials[0]?.value ?? "") ?? null,
     leased: true,
     resubmits: traits?.idempotentCreate ?? false,
     hinted: traits?.callback ?? "none",

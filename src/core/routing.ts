@@ -2,6 +2,7 @@
 import { jitterOf } from "./backoff.ts";
 import type { Generation } from "./generation.ts";
 import type { ModelName } from "./models.ts";
+import type { ImageType } from "./reference-image.ts";
 import type { Attempt, Task, Wait } from "./task.ts";
 import type { Mode } from "./api-key.ts";
 
@@ -26,6 +27,10 @@ export interface Route {
   readonly credentials: readonly string[];
   /** Whether it takes images as URLs or inlined. */
   readonly images: "url" | "inline";
+  /** For how many images it has room; null: for as many as a model may have. */
+  readonly maxImages: number | null;
+  /** Which it takes; null: every type that a tenant may send. */
+  readonly imageTypes: readonly ImageType[] | null;
   /** Whether a place is asked for before a submit: its breaker, its slots and what is known of its speed. */
   readonly leased: boolean;
   /** Whether a submit of unknown outcome may be repeated under its reference. */
@@ -46,6 +51,8 @@ const FILTERED_A_TASK = 2;
 /** What of a task decides where it goes. */
 export type Routed = Pick<Task, "id" | "mode" | "generation" | "attempts" | "route" | "deadlineAt"> & {
   readonly waits?: readonly Wait[];
+  /** As on a task, where it has been asked for. */
+  readonly images?: Task["images"];
 };
 
 export function routesFor(routes: readonly Route[], mode: Mode, model: ModelName): Route[] {
@@ -53,8 +60,10 @@ export function routesFor(routes: readonly Route[], mode: Mode, model: ModelName
 }
 
 /** Those of them that can make what is asked for. */
-export function routesMaking(routes: readonly Route[], mode: Mode, { model, upsample }: Generation): Route[] {
-  return routesFor(routes, mode, model).filter(({ plainOnly }) => !upsample || !plainOnly.includes(model));
+export function routesMaking(routes: readonly Route[], mode: Mode, { model, upsample, images }: Generation): Route[] {
+  return routesFor(routes, mode, model).filter(
+    ({ plainOnly, maxImages }) => (!upsample || !plainOnly.includes(model)) && images.length <= (maxImages ?? Infinity),
+  );
 }
 
 export function upstreamModel(route: Route, model: ModelName): string | null {
@@ -93,7 +102,14 @@ export function chooseRoute(routes: readonly Route[], task: Routed, now: number)
 
 /** Those that may still have the task, were there time enough. */
 export function routesLeft(routes: readonly Route[], task: Routed): Route[] {
-  return routesMaking(routes, task.mode, task.generation).filter((route) => isWanted(route, task) && !isSpent(route, task));
+  return routesMaking(routes, task.mode, task.generation).filter(
+    (route) => isWanted(route, task) && !isSpent(route, task) && takesTypes(route, task),
+  );
+}
+
+/** What type an image has is known once it was fetched. */
+function takesTypes({ imageTypes }: Route, { images = null }: Routed): boolean {
+  return imageTypes === null || images === null || images.every(({ mimeType }) => imageTypes.includes(mimeType));
 }
 
 function tooLateAt({ provider }: Route, { waits, deadlineAt }: Routed): number {

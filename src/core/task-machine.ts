@@ -1,6 +1,7 @@
 // What to do with a task at a wake, and what must be on record before it is done. Alarms arrive at least once: a wake too many
 // finds nothing due. What an event makes of the task is in task-transition, when to look again in task-schedule.
 import { backoff, jitterOf } from "./backoff.ts";
+import type { FailureCode } from "./errors.ts";
 import { dueToTell, isUnanswered, nextTellAt, placeAt, withoutEnded, withoutIdlePlaces, withoutOtherPlaces } from "./left-place.ts";
 import { medianOf } from "./latency.ts";
 import { untoldNews, type News } from "./news.ts";
@@ -203,8 +204,7 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
   const choice = choiceFor(task, now, routes);
   const model = choice && upstreamModel(choice.route, task.generation.model);
   if (choice === null || model === null) {
-    const isTooLate = routesLeft(routes, task).length > 0;
-    return beginSettle(failing(task, task.lastReason ?? (isTooLate ? "queue_timeout" : "upstream_rejected"), now), now);
+    return beginSettle(failing(task, task.lastReason ?? whyNobody(task, routes), now), now);
   }
   const { route, credentials } = choice;
   if (choice.readyAt > now) return waiting(task, now, Math.ceil(Math.min(choice.readyAt, choice.tooLateAt)));
@@ -244,6 +244,12 @@ function beginSubmit(task: QueuedTask, now: number, routes: readonly Route[]): B
     repeat: null,
   };
   return { task: submitting, effect: { kind: "submit", attempt, task: submitting }, again: pollAt(submitting, now) };
+}
+
+/** Why no route can have a task that none has refused. */
+function whyNobody(task: QueuedTask, routes: readonly Route[]): FailureCode {
+  if (routesLeft(routes, task).length > 0) return "queue_timeout";
+  return routesLeft(routes, { ...task, images: null }).length > 0 ? "image_invalid" : "upstream_rejected";
 }
 
 /** A place that it has comes before any that it might get, while it may be used. */

@@ -15,6 +15,9 @@ import { lenient, link, pathId, text } from "./reply-parts.ts";
 /** The wire fixes no names for models: until the operator says what the server calls them, they are called what we call them. */
 export const MODELS = Object.fromEntries(MODEL_NAMES.map((name) => [name, name])) as Readonly<Record<ModelName, string>>;
 
+/** One image has a place on this wire. */
+export const MAX_IMAGES = 1;
+
 /** LiteLLM packs its routing into the id, so that it is long. */
 const jobId = pathId(2_048);
 
@@ -82,10 +85,9 @@ function wireJob({ model, prompt, generation, images }: Job): FormData {
   form.set("prompt", prompt);
   form.set("seconds", SECONDS);
   form.set("size", generation.upsample ? larger : plain);
-  const [image, ...others] = images;
+  const [image] = images;
   if (image === undefined) return form;
-  // One image has a place here. Another provider may have room for more.
-  if (image.file === null || others.length > 0) throw new RefusedError("route", "upstream_rejected");
+  if (image.file === null || images.length > MAX_IMAGES) throw new RefusedError("route", "upstream_rejected");
   const { bytes, mimeType } = image.file;
   form.set("input_reference", new File([bytes], `reference.${mimeType.slice("image/".length)}`, { type: mimeType }));
   return form;

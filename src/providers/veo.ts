@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { ModelName } from "../core/models.ts";
+import type { ImageType } from "../core/reference-image.ts";
 import type { Job, JobImage, PollResult, Provider, Submitted, Upstream } from "../ports.ts";
 import { MAX_REPLY_BYTES, retryAfterMs } from "./call-json.ts";
 import { googleAccount, googleBaseUrl, type BareCall } from "./google-account.ts";
@@ -55,6 +56,11 @@ export function isVeo2(model: string): boolean {
 /** The defaults for the credential's form. */
 export function modelsOf(credential: string): Readonly<Record<ModelName, string>> {
   return isServiceAccount(credential) ? VERTEX_MODELS : MODELS;
+}
+
+/** Google's Developer API has no other; on Vertex newer models are said to. */
+export function imageTypesOf(credential: string): readonly ImageType[] | null {
+  return isServiceAccount(credential) ? null : ["image/jpeg", "image/png"];
 }
 
 export function baseUrlOf(credential: string, region: string | null): string {

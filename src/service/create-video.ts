@@ -193,12 +193,11 @@ function sell(
   if (routesFor(routes, caller.mode, model).length === 0) return fail({ kind: "provider_unavailable", model });
   const making = routesMaking(routes, caller.mode, generation);
   if (making.length === 0) {
-    return fail({
-      kind: "unsupported_parameter",
-      field: "upsample",
-      model,
-      hint: "No provider here makes this model's videos larger.",
-    });
+    const [field, hint] =
+      routesMaking(routes, caller.mode, { ...generation, images: [] }).length > 0
+        ? (["images", "No provider here takes so many images for this model."] as const)
+        : (["upsample", "No provider here makes this model's videos larger."] as const);
+    return fail({ kind: "unsupported_parameter", field, model, hint });
   }
   if (!making.some((each) => isTagged(each, route.only))) {
     return fail({ kind: "route_not_there", tags: [...new Set(making.flatMap(({ tags }) => tags))].sort() });

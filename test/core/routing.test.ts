@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { chooseRoute, routesFor, upstreamModel, type Route } from "../../src/core/routing.ts";
-import type { Attempt } from "../../src/core/task.ts";
+import type { Attempt, PreparedImage } from "../../src/core/task.ts";
 import { aGeneration, anAttempt, aRoute, aTask, HOUR, MINUTE, T0 } from "../support/builders.ts";
 
 const ALPHA = aRoute({ provider: "alpha", priority: 1 });
@@ -32,6 +32,28 @@ describe("an upsampled task", () => {
     expect(chooseRoute(routes.slice(0, 1), larger, T0)).toBeNull();
     const plain = aTask({ generation: { ...larger.generation, upsample: false } });
     expect(chooseRoute(routes, plain, T0)?.route.provider).toBe("plain");
+  });
+});
+
+describe("a task with images", () => {
+  const pictured = (count: number, images: readonly PreparedImage[] | null = null) =>
+    aTask({ images, generation: aGeneration({ images: Array.from({ length: count }, (_, n) => `https://example.com/${n}`) }) });
+  const routes = [aRoute({ provider: "one", maxImages: 1 }), aRoute({ provider: "many", priority: 2 })];
+
+  it("goes only where there is room for all of them", () => {
+    expect(chooseRoute(routes, pictured(1), T0)?.route.provider).toBe("one");
+    expect(chooseRoute(routes, pictured(2), T0)?.route.provider).toBe("many");
+    expect(chooseRoute(routes.slice(0, 1), pictured(2), T0)).toBeNull();
+  });
+
+  it("goes only where they are taken, once it is known what they are", () => {
+    const plain = aRoute({ provider: "plain", imageTypes: ["image/jpeg", "image/png"] });
+    const webp = { bytes: 1, mimeType: "image/webp" } as const;
+    const png = { bytes: 1, mimeType: "image/png" } as const;
+    expect(chooseRoute([plain], pictured(1), T0)).not.toBeNull();
+    expect(chooseRoute([plain], pictured(1, [png]), T0)).not.toBeNull();
+    expect(chooseRoute([plain], pictured(2, [png, webp]), T0)).toBeNull();
+    expect(chooseRoute([plain, routes[1] as Route], pictured(1, [webp]), T0)?.route.provider).toBe("many");
   });
 });
 

@@ -1746,6 +1746,15 @@ describe("reference images for a wire that inlines them", () => {
     expect(begin(task, T0, ROUTES).effect.kind, "a wire that takes URLs gets them as they are").toBe("submit");
   });
 
+  it("of a type that nobody here takes fail the task as image_invalid, and nobody is asked", () => {
+    const picky = [aRoute({ images: "inline", imageTypes: ["image/png"] })];
+    const webp: TaskEvent = { type: "prepared", images: [{ bytes: 10, mimeType: "image/webp" }] };
+    const begun = begin(task, T0, picky);
+    const fetched = after(task, webp, T0 + SECOND);
+    expect(followUp(fetched, begun.effect, T0 + SECOND, picky)?.effect.kind).toBe("settle");
+    expectFailing(begin(fetched, T0 + SECOND, picky).task, "image_invalid");
+  });
+
   it.each(["image_fetch_failed", "image_invalid"] as const)("fail the task as %s, with nothing owed", (reason) => {
     const settling = expectFailing(after(task, { type: "prepare_failed", reason }, T0), reason);
     expect(orphansOf(settling)).toEqual([]);

@@ -135,6 +135,8 @@ export function aRoute(given: Partial<Route> = {}): Route {
     tags: [],
     credentials: [`${provider.toUpperCase()}_KEY`],
     images: "url",
+    maxImages: null,
+    imageTypes: null,
     leased: false,
     resubmits: false,
     hinted: "none",

@@ -25,7 +25,7 @@ const SETTINGS = {
     {
       name: "up",
       kind: "seed-style",
-      base_url: "https://user:pass@up.example/key",
+      base_url: "https://up.example/of-one-account",
       api_key_secret: "UP_KEY",
       models: { veo3: "v3" },
       concurrency: 10,

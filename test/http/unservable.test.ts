@@ -1,4 +1,4 @@
-// A model that no configured provider can make larger: told before anything is held, by whatever name the caller's dialect has for it.
+// What no configured provider can make: told before anything is held, by whatever name the caller's dialect has for it.
 import { reset } from "cloudflare:test";
 import { afterEach, expect, it } from "vitest";
 import { aTenant, call, callWith } from "../support/gateway.ts";
@@ -39,4 +39,19 @@ it("takes the same where a provider can", async () => {
     body,
   });
   expect(reply.status).toBe(200);
+});
+
+it("refuses more images than anybody here has room for, and takes as many as they have", async () => {
+  const { key } = await aTenant({ mode: "live" });
+  const one = { name: "one", kind: "openai-style", base_url: "https://one.example", api_key_secret: "ONE_KEY" };
+  const quoted = async (count: number): Promise<Response> => {
+    const images = Array.from({ length: count }, (_, n) => `https://example.com/${n}.png`);
+    const body = JSON.stringify({ model: "veo2-fast-components", prompt: "a lake", images });
+    const init = { method: "POST", key, headers: { "content-type": "application/json" }, body };
+    return callWith({ PROVIDERS: JSON.stringify([one]), ONE_KEY: "k" }, "/v1/video/quote", init);
+  };
+  expect((await quoted(1)).status).toBe(200);
+  const error = await readError(await quoted(2));
+  expect(error).toMatchObject({ status: 400, code: "unsupported_parameter", param: "images" });
+  expect(error.message).toContain("No provider here takes so many images");
 });
