@@ -110,8 +110,8 @@ export function transition(task: Task, event: TaskEvent, now: number): Task | nu
       if (task.status !== "submitting") return task;
       if (task.repeat !== null) return repeatRefused(task, event, now);
       if (event.by === "busy") {
-        const { provider } = lastAttempt(task);
-        const failures = task.attempts.filter((each) => each.outcome === "busy" && each.provider === provider).length + 1;
+        // Of all routes: however many there are, the task asks ever more seldom.
+        const failures = task.attempts.filter(({ outcome }) => outcome === "busy").length + 1;
         const asked = retryAfter(event.retryAfterMs);
         const wait = Math.max(asked ?? 0, backedOff(task, failures));
         // The wait is the route's: another one may be tried at once, and `begin` knows whether there is one.
