@@ -30,10 +30,15 @@ function reelay(...args: string[]): Promise<Run> {
   return reelayIn({ REELAY_URL: server.url, REELAY_ADMIN_TOKEN: "" }, ...args);
 }
 
-function reelayIn(settings: Readonly<Record<string, string>>, ...args: string[]): Promise<Run> {
+/** What `npm run reelay` runs, without npm, which takes twice as long as what it runs. */
+async function reelayIn(settings: Readonly<Record<string, string>>, ...args: string[]): Promise<Run> {
+  return run(process.execPath, ["src/cli/reelay.ts", ...args], settings);
+}
+
+function run(program: string, args: readonly string[], settings: Readonly<Record<string, string>>): Promise<Run> {
   return new Promise((resolve) => {
     const env = { ...process.env, ...settings };
-    execFile("npm", ["run", "--silent", "reelay", "--", ...args], { env }, (error, output, errors) => {
+    execFile(program, args, { env }, (error, output, errors) => {
       resolve({ code: error === null ? 0 : Number(error.code), output, errors });
     });
   });
@@ -64,6 +69,12 @@ describe("npm start", () => {
     expect(server.output()).toContain(`npm run reelay -- --url ${server.url} tenant list`);
     expect(server.output()).not.toContain(LOCAL_ADMIN_TOKEN);
   });
+});
+
+it("is run by npm, as it is typed", async () => {
+  const settings = { REELAY_URL: server.url, REELAY_ADMIN_TOKEN: "" };
+  const typed = await run("npm", ["run", "--silent", "reelay", "--", "tenant", "list"], settings);
+  expect(typed).toEqual({ code: 0, errors: "", output: await done("tenant", "list") });
 });
 
 describe("npm start for others to reach", () => {
