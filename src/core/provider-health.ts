@@ -2,7 +2,7 @@
 // breaker and the places, in this order.
 import { closedBreaker, afterCall, heldBackUntil, outcomeOf, type Breaker } from "./breaker.ts";
 import { jitterOf } from "./backoff.ts";
-import { neededMs } from "./latency.ts";
+import { medianOf, neededMs } from "./latency.ts";
 import { quantilesOf, withDuration, type Durations } from "./quantiles.ts";
 import {
   leastUsed,
@@ -15,7 +15,7 @@ import {
   type SlotLimits,
   type Turnover,
 } from "./slots.ts";
-import type { AttemptReason } from "./task.ts";
+import type { AttemptReason, Wait } from "./task.ts";
 
 export const HEALTH_SCHEMA = 2;
 
@@ -107,15 +107,22 @@ export interface Known {
 }
 
 /** How much time a task must have left to be given a place. */
-export function neededFor({ model, since, deadlineAt }: PlaceAsk, { durations }: Health): number {
+function neededFor({ model, since, deadlineAt }: PlaceAsk, { durations }: Health): number {
   return neededMs(quantilesOf(durations[model] ?? []), { createdAt: since, deadlineAt });
+}
+
+/** What is known of how long it takes there, for a task that has to wait. */
+export function speedFor(ask: PlaceAsk, health: Health): Pick<Wait, "neededMs" | "usualMs"> {
+  const needed = neededFor(ask, health);
+  const quantiles = quantilesOf(health.durations[ask.model] ?? []);
+  return { ...(needed > 0 && { neededMs: needed }), ...(quantiles !== null && { usualMs: medianOf(quantiles) }) };
 }
 
 export function answer(ask: PlaceAsk, { health, mine, leases, line }: Known, limits: SlotLimits, now: number): Answer {
   // It would be paid for and not be done in time: the place is for one that can be.
   if (now >= ask.deadlineAt - neededFor(ask, health)) return { kind: "refused", until: ask.deadlineAt, turn: null };
-  // Asked for again for another stay or with other credentials, it has left the one it had, and the word of that was lost.
   const isProbe = health.breaker.state === "open";
+  // Asked for again for another stay or with other credentials, it has left the one it had, and the word of that was lost.
   if (mine !== null && mine.stay === ask.stay && ask.credentials.includes(mine.credential))
     return { kind: "kept", lease: mine, isProbe };
   const refused = (until: number): Answer => ({ kind: "refused", until: Math.round(until), turn: null });

@@ -7,8 +7,7 @@
 // names, each with keys, concurrency and rate of its own; tasks are spread over them by weight.
 import { DurableObject } from "cloudflare:workers";
 import { phaseOf } from "../core/breaker.ts";
-import { afterStay, answer, held, HEALTH_SCHEMA, letGo, neededFor, UNKNOWN_HEALTH, type Health } from "../core/provider-health.ts";
-import { medianOf } from "../core/latency.ts";
+import { afterStay, answer, held, HEALTH_SCHEMA, letGo, speedFor, UNKNOWN_HEALTH, type Health } from "../core/provider-health.ts";
 import { quantilesOf } from "../core/quantiles.ts";
 import { counts, leave, present, standIn, type HeldLease, type Line } from "../core/slots.ts";
 import type { HealthPort, HealthView, LeaseAsk, LeaseEnd, LeaseReply, ProviderLimits } from "../ports.ts";
@@ -34,14 +33,12 @@ export class ProviderHealth extends DurableObject<Cloudflare.Env> implements Hea
     if (answered.kind === "refused") {
       const { until, turn } = answered;
       const { task, tenant, since } = ask;
-      const needed = neededFor(ask, this.#health);
-      const goneAt = ask.deadlineAt - needed;
+      const speed = speedFor(ask, this.#health);
+      const goneAt = ask.deadlineAt - (speed.neededMs ?? 0);
       this.#line = turn === null ? line : standIn(line, { task, tenant, since, backAt: until, goneAt });
       // One that it still had with a credential that it may not use now.
       this.#forget(ask.task);
-      const quantiles = quantilesOf(this.#health.durations[ask.model] ?? []);
-      const known = { ...(needed > 0 && { neededMs: needed }), ...(quantiles !== null && { usualMs: medianOf(quantiles) }) };
-      const wait = { provider: this.#name, until, position: turn?.position ?? null, ...known };
+      const wait = { provider: this.#name, until, position: turn?.position ?? null, ...speed };
       return { kind: "refused", wait, startsAt: turn?.startsAt ?? null };
     }
     const { lease, isProbe } = answered;

@@ -8,17 +8,11 @@ import { errorWords, ownErrorWords, readMiss, said } from "./borrowed-wire.ts";
 import { endedBadly, foldStatus, statusWord } from "./fold-status.ts";
 import { accountError, failureOf, folded, isSuccess, outage, raise, refusalOf, unclear, withoutVideo } from "./judge-reply.ts";
 import { resultOpener } from "./open-result.ts";
-import { lenient, link, text } from "./reply-parts.ts";
+import { lenient, link, pathId, text } from "./reply-parts.ts";
 
 /** What resellers' links live for, usually. */
 const LINK_LIFE_MS = 24 * 60 * 60_000;
-const jobId = lenient(
-  z
-    .string()
-    .min(1)
-    .max(255)
-    .refine((id) => id.isWellFormed()),
-);
+const jobId = pathId(255);
 const operationSchema = z.object({ id: z.string() });
 const sourceSchema = z.object({ url: z.string() });
 const made = z.looseObject({ id: jobId, task_id: jobId, enhanced_prompt: lenient(z.string()) });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { jitterOf } from "../../src/core/backoff.ts";
 import { phaseOf } from "../../src/core/breaker.ts";
-import { afterStay, answer, held, letGo, neededFor, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
+import { afterStay, answer, held, letGo, speedFor, UNKNOWN_HEALTH } from "../../src/core/provider-health.ts";
 import type { Answer, Health, PlaceAsk, PlaceEnd } from "../../src/core/provider-health.ts";
 import type { HeldLease } from "../../src/core/slots.ts";
 import { HOUR, MINUTE, SECOND, T0 } from "../support/builders.ts";
@@ -68,10 +68,12 @@ describe("a place", () => {
 describe("a task that comes late", () => {
   const known = [1, 2, 3, 4, 5].reduce<Health>((now, n) => ended(now, { durationMs: n * MINUTE }), UNKNOWN_HEALTH);
   const ask = anAsk({ deadlineAt: T0 + 20 * MINUTE });
-  const needed = neededFor(ask, known);
+  const needed = speedFor(ask, known).neededMs ?? 0;
 
   it("gets no place where nearly all of its like take longer than it has left, be it its own already", () => {
     expect(needed).toBe(4.8 * MINUTE);
+    expect(speedFor(ask, known).usualMs, "and half of them took no longer than").toBe(3 * MINUTE);
+    expect(speedFor(ask, UNKNOWN_HEALTH), "where nothing is known, nothing is told").toEqual({});
     const tooLate = ask.deadlineAt - needed;
     expect(told(known, { ask, now: tooLate - 1 })).toMatchObject({ kind: "granted" });
     const refused = { kind: "refused", until: ask.deadlineAt, turn: null };

@@ -39,7 +39,7 @@ export function addProviderCommands(program: Command): void {
     [
       "release",
       "let it have tasks again, also where its breaker or a refused key kept them away",
-      "Tasks that wait for it ask again within two minutes.",
+      "Tasks that wait for it ask again within some five minutes, after a hold within two.",
     ],
   ] as const) {
     provider
